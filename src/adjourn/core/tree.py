@@ -1,0 +1,295 @@
+"""The fold: from facts to a tree of nodes, with what is kept on each node and on the tree.
+
+Everything that a later turn needs stands on the parent's node and on the tree, so a turn costs the same at any
+length. The fold only copies what the events say; `decide` and `acts` compute it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from adjourn.core.events import (
+    Answer,
+    Claimed,
+    Ended,
+    Event,
+    Held,
+    Lifted,
+    Opened,
+    RefusedRead,
+    Reopened,
+    Signals,
+    UserReceived,
+)
+from adjourn.core.machine import EMPTY, AnswerKind, Finish, Hold, Registers, Stage, UserKind, same
+from adjourn.core.reading import LOCAL, Flag, RiskKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One message, and what is kept on it. Of a text that was only read or refused so far, `kind` is None.
+
+    `number`: of the event that brought it. `at`: when the newest user message on its path was received.
+    `registers`: on an answer those after it, on a user message those before it. `read`: its local risk reading is
+    complete. `flags`, `family`, `risk_kind`: what the witnesses said, together; `risk_by`: who saw a sign of risk.
+    On a user message: `still` (nothing about it may count), `begun` (something stands below it).
+    """
+
+    number: int = 0
+    parent: str | None = None
+    at: int = 0
+    kind: UserKind | AnswerKind | None = None
+    stage: Stage = Stage.OPEN
+    registers: Registers = EMPTY
+    finish: Finish | None = None
+    read: bool = False
+    flags: frozenset[Flag] = frozenset()
+    family: str | None = None
+    risk_kind: RiskKind | None = None
+    risk_by: tuple[str, ...] = ()
+    still: bool = False
+    observe_only: bool = False
+    begun: bool = False
+
+    @property
+    def is_user(self) -> bool:
+        return isinstance(self.kind, UserKind)
+
+    @property
+    def blind(self) -> bool:
+        """Whether a risk reading is owed: of a user's words, taken or refused, and of what the client claims."""
+        return self.number > 0 and not self.read and self.finish in (None, Finish.CLAIMED)
+
+
+UNSEEN = Node()
+
+SIGNS = frozenset({Flag.RISK, Flag.RISK_CLEAR, Flag.SUPPORTED})
+"""The flags that are a sign of risk."""
+
+LASTING = frozenset({Stage.LAST_RESORT, Stage.REQUESTED, Stage.ASKED})
+"""The stages that belong to one message, and count only while it is newer than every hold and reviewer's act."""
+
+Nodes = MutableMapping[str, Node]
+
+
+class Overlay(Nodes):
+    """Nodes over others that stay as they are: `changed` holds what is new."""
+
+    __slots__ = ("base", "changed")
+
+    def __init__(self, base: Mapping[str, Node]) -> None:
+        self.base = base
+        self.changed: dict[str, Node] = {}
+
+    def __getitem__(self, node: str) -> Node:
+        found = self.changed.get(node)
+        return found if found is not None else self.base[node]
+
+    def __setitem__(self, node: str, value: Node) -> None:
+        self.changed[node] = value
+
+    def __delitem__(self, node: str) -> None:
+        raise TypeError("a node is never removed")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self.base, **self.changed})
+
+    def __len__(self) -> int:
+        return len({**self.base, **self.changed})
+
+
+@dataclass(slots=True, kw_only=True)
+class Tree:
+    """A conversation as its events made it.
+
+    `number`: of the newest event. `last_hold`: of the event at which a hold last stood. `floor`: of a reviewer's
+    newest act. `blind`: how many messages await a risk reading. `ended`: closing answers that stand, each with
+    the user message that it answers.
+    """
+
+    id: str
+    nodes: Nodes = field(default_factory=dict)
+    number: int = 0
+    opened: Opened | None = None
+    held: Hold = Hold.NO
+    since_faint: int | None = None
+    frozen: bool = False
+    last_hold: int = 0
+    floor: int = 0
+    blind: int = 0
+    ended: Mapping[str, str] = field(default_factory=dict)
+
+    def draft(self) -> "Tree":
+        """Return a tree that reads through to this one and leaves it as it is."""
+        return replace(self, nodes=Overlay(self.nodes))
+
+    def registers(self, node: str | None) -> Registers:
+        """Return what counts at this node: nothing, if a reviewer has acted since."""
+        kept = self.nodes[node] if node is not None else UNSEEN
+        return kept.registers if kept.number > self.floor else EMPTY
+
+    def fresh(self, node: Node) -> bool:
+        """Whether no hold has stood and no reviewer has acted since this node came."""
+        return node.number > max(self.last_hold, self.floor)
+
+    def is_ended(self, node: str | None) -> bool:
+        """Whether the path to a message written below `node` is ended.
+
+        It is, if it has a node below a user message that a standing end answers, other than through another
+        complete answer of this host. An end is committed only where nothing stands below the message, and nothing
+        is taken on an ended path: so only the closing answer and that message itself can be asked about.
+        """
+        return node in self.ended or node in self.ended.values()
+
+    def standing(self, node: str | None) -> Stage:
+        """Return what the tables and registers say at this node, whatever is held or ended."""
+        if node is None:
+            return Stage.OPEN
+        kept = self.nodes[node]
+        over = kept.stage is Stage.LAST_RESORT and kept.begun
+        if kept.stage in LASTING and self.fresh(kept) and not over:
+            return kept.stage
+        return same(self.registers(node))
+
+    def stage(self, node: str | None) -> Stage:
+        """Return where the path that stops at this node stands (None: before the first message)."""
+        above = self.nodes[node].parent if node is not None and self.nodes[node].is_user else node
+        if self.ended and self.is_ended(above):
+            return Stage.ENDED
+        return Stage.HELD if self.held else self.standing(node)
+
+
+def fold(events: Iterable[Event], conversation: str = "") -> Tree:
+    """Return the tree that these events, which are all of a conversation, make."""
+    tree = Tree(id=conversation)
+    for event in events:
+        apply(tree, event)
+    return tree
+
+
+def after(tree: Tree, events: Iterable[Event]) -> Tree:
+    """Return the tree as it is after these events; the one given stays as it is."""
+    draft = tree.draft()
+    for event in events:
+        apply(draft, event)
+    return draft
+
+
+def apply(tree: Tree, event: Event) -> None:
+    """Move the tree on by one event."""
+    tree.number += 1
+    move = _MOVES.get(type(event))
+    if move is not None:
+        move(tree, event)
+    if tree.held:
+        tree.last_hold = tree.number
+
+
+def _opened(tree: Tree, event: Opened) -> None:
+    tree.opened = event
+
+
+def _signals(tree: Tree, event: Signals) -> None:
+    node = tree.nodes.get(event.about, UNSEEN)
+    reading = event.reading
+    risk_by = node.risk_by
+    if reading.flags & SIGNS and reading.witness not in risk_by:
+        risk_by = (*risk_by, reading.witness)
+    seen = replace(
+        node,
+        read=node.read or (reading.witness == LOCAL and not reading.failed),
+        flags=node.flags | reading.flags,
+        family=node.family or reading.family,
+        risk_kind=node.risk_kind or reading.risk_kind,
+        risk_by=risk_by,
+    )
+    tree.nodes[event.about] = seen
+    tree.blind += seen.blind - node.blind
+
+
+def _received(tree: Tree, event: UserReceived) -> None:
+    tree.held, tree.since_faint, tree.frozen = event.held, event.since_faint, event.frozen
+    _arrive(
+        tree,
+        event.node,
+        parent=event.parent,
+        at=event.at,
+        kind=event.kind,
+        stage=event.stage,
+        registers=event.before,
+        observe_only=event.observe_only,
+        still=event.kind is UserKind.RISK or event.frozen or event.observe_only,
+    )
+
+
+def _claimed(tree: Tree, event: Claimed) -> None:
+    at = tree.nodes[event.parent].at if event.parent is not None else 0
+    _arrive(tree, event.node, parent=event.parent, at=at, kind=event.kind, registers=event.before, still=True)
+
+
+def _answer(tree: Tree, event: Answer) -> None:
+    at = tree.nodes[event.parent].at if event.parent is not None else 0
+    _arrive(
+        tree,
+        event.node,
+        parent=event.parent,
+        at=at,
+        kind=event.kind,
+        stage=event.stage,
+        registers=event.after,
+        finish=event.finish,
+    )
+
+
+def _refused(tree: Tree, event: RefusedRead) -> None:
+    _arrive(tree, event.text, parent=event.parent, at=event.at)
+
+
+def _arrive(tree: Tree, node: str, **kept: Any) -> None:
+    """Set a node that may have been read already, and count it among the blind if a reading is owed."""
+    arrived = replace(tree.nodes.get(node, UNSEEN), number=tree.number, **kept)
+    tree.nodes[node] = arrived
+    tree.blind += arrived.blind
+    parent = arrived.parent
+    if parent is not None and arrived.kind is not None and not tree.nodes[parent].begun:
+        tree.nodes[parent] = replace(tree.nodes[parent], begun=True)
+
+
+def _held(tree: Tree, event: Held) -> None:
+    tree.held = max(tree.held, event.level)
+    tree.frozen = True
+    if event.level is Hold.QUIET:
+        tree.since_faint = 0
+    else:
+        tree.ended = {}
+    node = tree.nodes[event.about]
+    tree.nodes[event.about] = replace(node, still=True)
+
+
+def _ended(tree: Tree, event: Ended) -> None:
+    tree.ended = {**tree.ended, event.answer: event.node}
+
+
+def _reopened(tree: Tree, event: Reopened) -> None:
+    tree.ended = {}
+    tree.floor = tree.number
+
+
+def _lifted(tree: Tree, event: Lifted) -> None:
+    tree.held, tree.since_faint, tree.frozen = Hold.NO, None, False
+    tree.floor = tree.number
+
+
+_MOVES: Mapping[type, Callable[[Tree, Any], None]] = {
+    Opened: _opened,
+    Signals: _signals,
+    UserReceived: _received,
+    Claimed: _claimed,
+    Answer: _answer,
+    RefusedRead: _refused,
+    Held: _held,
+    Ended: _ended,
+    Reopened: _reopened,
+    Lifted: _lifted,
+}
+"""The facts that move the tree; the others are on record only."""

@@ -1,0 +1,1 @@
+"""The operator's settings: TOML files and environment variables, turned into checked values."""
