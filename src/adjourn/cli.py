@@ -1,1 +1,297 @@
 """The command line."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from adjourn.core import acts
+from adjourn.core.errors import AdjournError, UnknownConversation
+from adjourn.core.events import Answer, Claimed, Event, UserReceived
+from adjourn.core.explain import explain
+from adjourn.core.machine import Mode
+from adjourn.core.tree import Tree
+from adjourn.lab.replay import Assistant, replay
+from adjourn.lab.signals import message_signals
+from adjourn.lab.summary import Summary
+from adjourn.lab.transcript import Reader, Transcript
+from adjourn.settings import SETTINGS, default_database, load_policy, load_settings, policy_toml
+from adjourn.signals import local
+from adjourn.store import Store, open_store
+from adjourn.store.export import export, exported_time, markdown
+from adjourn.store.verify import verify
+from adjourn.version import __version__
+
+T = TypeVar("T")
+Command = Callable[..., Any]
+
+
+class _Group(click.Group):
+    """Shows an error of ours as its sentence, with exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AdjournError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def setting(name: str, **attributes: Any) -> Callable[[Command], Command]:
+    """Return the option of a setting: `--name`, or ADJOURN_NAME, or a line in the settings file."""
+    return click.option(
+        f"--{name}", envvar=f"ADJOURN_{name.upper()}", show_envvar=True, help=SETTINGS[name], **attributes
+    )
+
+
+_db = setting("db", default=default_database, show_default="a file in the user's data directory")
+_policy = setting("policy", type=click.Path(dir_okay=False, path_type=Path))
+_mode = setting("mode", type=click.Choice([mode.name.lower() for mode in Mode]))
+_files = click.argument("files", nargs=-1, type=click.File("rb"))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="adjourn")
+@click.option(
+    "--settings",
+    envvar="ADJOURN_SETTINGS",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The settings file; by default adjourn.toml in the user's configuration directory, if there is one.",
+)
+@click.pass_context
+def main(ctx: click.Context, settings: Path | None) -> None:
+    """Let a chat assistant close a conversation as a last resort, and only when it should."""
+    found = load_settings(settings)
+    ctx.default_map = {name: dict(found) for name in main.commands}
+
+
+@main.command("replay")
+@_files
+@_policy
+@_mode
+@click.option(
+    "--assistant",
+    type=click.Choice([assistant.value for assistant in Assistant]),
+    default=Assistant.RECORDED.value,
+    show_default=True,
+    help="recorded: the answers as they are. worst: the assistant that brings an end soonest.",
+)
+def replay_command(files: Sequence[BinaryIO], policy: Path | None, mode: str | None, assistant: Assistant) -> None:
+    """Say what would have happened in recorded conversations (JSONL), a line of JSON each.
+
+    FILES, or standard input: lines of {"id", "messages": [{"role", "content"}]}. A summary goes to standard error.
+    """
+    rules = load_policy(policy, mode)
+    detectors = local(rules.thresholds)
+    summary = Summary()
+
+    def lines(transcript: Transcript) -> Iterator[Any]:
+        result = replay(transcript, detectors, rules, Assistant(assistant))
+        summary.add(result)
+        yield result
+
+    clean = _stream(files, lines)
+    for line in summary.lines():
+        click.echo(line, err=True)
+    sys.exit(0 if clean else 1)
+
+
+@main.command("signals")
+@_files
+@_policy
+def signals_command(files: Sequence[BinaryIO], policy: Path | None) -> None:
+    """Say what the detectors see in each message of recorded conversations (JSONL), a line of JSON a message."""
+    detectors = local(load_policy(policy).thresholds)
+    sys.exit(0 if _stream(files, lambda transcript: message_signals(transcript, detectors)) else 1)
+
+
+def _stream(files: Sequence[BinaryIO], lines: Callable[[Transcript], Iterator[Any]]) -> bool:
+    """Write JSON lines for each conversation of the files; return whether every line could be read."""
+    encoder, reader, output = msgspec.json.Encoder(), Reader(), sys.stdout.buffer
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    columns = (TextColumn("{task.completed} conversations"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        for file in files or (sys.stdin.buffer,):
+            for read in reader.read(file, getattr(file, "name", "standard input")):
+                if isinstance(read, Transcript):
+                    output.writelines(encoder.encode(line) + b"\n" for line in lines(read))
+                    progress.advance(task)
+                else:
+                    errors.print(str(read), markup=False)
+    output.flush()
+    if reader.bad:
+        errors.print(f"{reader.bad} lines could not be read, and were skipped")
+    return reader.bad == 0
+
+
+def _with_store(db: str, use: Callable[[Store], Awaitable[T]]) -> T:
+    """Return what `use` makes of the store at this address."""
+
+    async def run() -> T:
+        store = open_store(db)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+async def _events(store: Store, conversation: str) -> list[Event]:
+    events = [row.event for row in await store.read(conversation)]
+    if not events:
+        raise UnknownConversation(f"there is no conversation {conversation}")
+    return events
+
+
+@main.command("list")
+@_db
+def list_command(db: str) -> None:
+    """List conversations, the newest first: a table on a terminal, else lines of JSON."""
+    found = _with_store(db, lambda store: store.conversations())
+    if not sys.stdout.isatty():
+        for line in found:
+            sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+        return
+    table = Table("conversation", "scope", "begun", "newest", "messages", "held", "closed")
+    for line in found:
+        held, ended = line.held.name.lower() if line.held else "", "closed" if line.ended else ""
+        times = exported_time(line.opened_at), exported_time(line.last_at)
+        table.add_row(line.id, line.scope, *times, str(line.messages), held, ended)
+    Console().print(table)
+
+
+@main.command("explain")
+@click.argument("conversation")
+@_db
+def explain_command(conversation: str, db: str) -> None:
+    """Say what happened in a conversation and why: every stage change and decision, with its evidence."""
+
+    async def read(store: Store) -> tuple[list[Event], dict[str, str]]:
+        texts = await store.texts(conversation)
+        return await _events(store, conversation), {node: kept.text for node, kept in texts.items()}
+
+    events, texts = _with_store(db, read)
+    taken = [event for event in events if isinstance(event, UserReceived | Claimed | Answer)]
+    number = {event.node: index for index, event in enumerate(taken, 1)}
+    for event in taken:
+        text = " ".join(texts.get(event.node, "(no text is kept)").split())
+        stage = "" if isinstance(event, Claimed) else f", {event.stage}"
+        click.echo(f"{number[event.node]:>4}  {event.kind}{stage}  {text[:80]}")
+    click.echo()
+    for sentence in explain(conversation, events, lambda node: f"message {number.get(node, '(refused)')}"):
+        click.echo(sentence)
+
+
+@main.command("verify")
+@_db
+def verify_command(db: str) -> None:
+    """Check hash chains and texts, and decide everything again from the log. Exit status 1 if anything is wrong."""
+
+    async def check(store: Store) -> int:
+        policies, wrong, events, again, chained = await store.policies(), 0, 0, 0, 0
+        conversations = await store.conversations()
+        for line in conversations:
+            found = await verify(store, line.id, policies)
+            events, again, chained = events + found.events, again + found.again, chained + found.only_chained
+            wrong += len(found.faults)
+            for fault in found.faults:
+                click.echo(f"{line.id}: {fault}")
+        click.echo(f"{len(conversations)} conversations, {events} events: {again} decisions came out the same again,")
+        click.echo(f"{chained} could only be chained; {wrong} faults.")
+        return wrong
+
+    sys.exit(1 if _with_store(db, check) else 0)
+
+
+@main.group("policy")
+def policy_group() -> None:
+    """Show or check the rules."""
+
+
+@policy_group.command("show")
+@_policy
+@_mode
+def policy_show(policy: Path | None, mode: str | None) -> None:
+    """Show the rules in force, as a file from which they can be loaded again."""
+    rules = load_policy(policy, mode)
+    click.echo(f"# digest {rules.digest}\n{policy_toml(rules)}", nl=False)
+
+
+@policy_group.command("check")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def policy_check(file: Path) -> None:
+    """Check a file with rules."""
+    rules = load_policy(file)
+    click.echo(f"{file}: good. Revision {rules.revision}, digest {rules.digest}.")
+
+
+@main.command("export")
+@click.argument("conversation")
+@click.option("--format", "form", type=click.Choice(["json", "markdown"]), default="json", show_default=True)
+@_db
+def export_command(conversation: str, form: str, db: str) -> None:
+    """Write a conversation, with all its branches and receipts, as JSON or Markdown."""
+
+    async def read(store: Store) -> dict[str, Any]:
+        return export(conversation, await _events(store, conversation), await store.texts(conversation))
+
+    exported = _with_store(db, read)
+    if form == "markdown":
+        click.echo(markdown(exported), nl=False)
+    else:
+        click.echo(msgspec.json.format(msgspec.json.encode(exported), indent=2))
+
+
+def _act(name: str, says: str, done: str) -> Callable[[Callable[[Tree, str, int], acts.Events]], None]:
+    """Make the command of a reviewer's act, which is recorded with its reason."""
+
+    def make(act: Callable[[Tree, str, int], acts.Events]) -> None:
+        @main.command(name, help=says)
+        @click.argument("conversation")
+        @click.option("--reason", required=True, help="Why: it is recorded.")
+        @_db
+        def command(conversation: str, reason: str, db: str) -> None:
+            def decide(tree: Tree) -> acts.Events:
+                if tree.opened is None:
+                    raise UnknownConversation(f"there is no conversation {conversation}")
+                return act(tree, reason, time.time_ns() // 1_000_000)
+
+            _with_store(db, lambda store: store.commit(conversation, decide))
+            click.echo(f"{conversation}: {done}")
+
+    return make
+
+
+_act("reopen", "Remove every end of a conversation; a hold stays.", "reopened")(acts.reopen)
+_act("lift", "Lift the hold of a conversation; ends stay.", "the hold is lifted")(acts.lift)
+
+
+@main.group("db")
+def db_group() -> None:
+    """Look after the database."""
+
+
+@db_group.command("upgrade")
+@_db
+def db_upgrade(db: str) -> None:
+    """Bring the database to this version's tables; every command that opens it does so, too."""
+    _with_store(db, lambda store: store.policies())
+    click.echo(f"{db}: up to date")
+
+
+@db_group.command("rebuild")
+@_db
+def db_rebuild(db: str) -> None:
+    """Make again, from the events, what is kept beside them."""
+    count = _with_store(db, lambda store: store.rebuild())
+    click.echo(f"{db}: {count} conversations made again from their events")

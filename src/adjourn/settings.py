@@ -1,1 +1,69 @@
-"""The operator's settings: TOML files and environment variables, turned into checked values."""
+"""The operator's settings: one TOML file, environment variables and options, turned into checked values.
+
+An option on the command line wins over its environment variable, which wins over the file.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import tomli_w
+
+from adjourn.core.errors import CallerError
+from adjourn.core.policy import Policy, policy_data, policy_from
+
+SETTINGS: Mapping[str, str] = {
+    "db": "where conversations are kept: sqlite:///PATH",
+    "policy": "the file with the rules",
+    "mode": "off, shadow, warn or enforce: no conversation goes further than this",
+}
+"""Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file."""
+
+
+def default_database() -> str:
+    """Return the address of the database in the user's data directory."""
+    return f"sqlite:///{platformdirs.user_data_path('adjourn') / 'adjourn.db'}"
+
+
+def default_file() -> Path:
+    """Return the settings file that is read if it is there and no other is named."""
+    return platformdirs.user_config_path("adjourn") / "adjourn.toml"
+
+
+def load_settings(path: Path | None) -> Mapping[str, str]:
+    """Return what the settings file says: the one named, else the user's own if there is one."""
+    if path is None and not default_file().exists():
+        return {}
+    file = path or default_file()
+    settings = _toml(file)
+    for key, value in settings.items():
+        if key not in SETTINGS:
+            raise CallerError(f"{file}: {key}: there is no such setting; there are {', '.join(SETTINGS)}")
+        if not isinstance(value, str):
+            raise CallerError(f"{file}: {key} = {value!r}: text is needed")
+    return settings
+
+
+def load_policy(path: Path | None, mode: str | None = None) -> Policy:
+    """Return the policy of a TOML file, or the default; `mode` replaces the file's."""
+    data = dict(_toml(path)) if path else {}
+    try:
+        return policy_from({**data, "mode": mode} if mode else data)
+    except CallerError as error:
+        raise CallerError(f"{path}: {error}" if path else str(error)) from None
+
+
+def policy_toml(policy: Policy) -> str:
+    """Return the policy as a file from which it can be loaded again."""
+    return tomli_w.dumps(policy_data(policy))
+
+
+def _toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CallerError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CallerError(f"{path}: {error}") from None

@@ -161,7 +161,9 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
         parent = _parent(draft, claim.parent, claim.text.node, message.at) if claim.user else claim.parent
         draft.add(*told(draft.tree, replace(claim, parent=parent), policy))
     parent = _parent(draft, message.parent, message.text.node, message.at)
-    draft.add(*received(draft.tree, replace(message, parent=parent), policy))
+    if parent != message.parent:
+        message = replace(message, parent=parent)
+    draft.add(*received(draft.tree, message, policy))
     return tuple(draft.events)
 
 
@@ -231,7 +233,8 @@ def received(tree: Tree, message: Message, policy: Policy) -> Events:
     wanted = Stage.ENDED if confirms(case) else after_message(case.before, kind, case.registers)
     if wanted is None:
         raise Impossible(f"message {message.text.node} was to be taken on an ended path")
-    decision = settle(case, wanted, Ground.USER_REQUEST if wanted is Stage.ENDED else wanted, case.registers)
+    goal = Ground.USER_REQUEST if wanted is Stage.ENDED else wanted
+    decision = settle(case, case.node, wanted, goal, case.registers)
     taken = UserReceived(
         node=message.text.node,
         parent=message.parent,
@@ -262,7 +265,7 @@ def answered(tree: Tree, reply: Reply, policy: Policy) -> Events:
         kind, added = AnswerKind.WARN, "warning"
     after_it = _registers(case, kind, reply.text.node)
     wanted = after_answer(case.before, kind, after_it)
-    decision = settle(case, wanted, wanted, after_it)
+    decision = settle(case, reply.text.node, wanted, wanted, after_it)
     taken = Answer(
         node=reply.text.node,
         parent=reply.parent,
@@ -277,14 +280,14 @@ def answered(tree: Tree, reply: Reply, policy: Policy) -> Events:
         policy=policy.digest,
         core=CORE_VERSION,
     )
-    return (taken, *_noted(replace(decision, node=reply.text.node)))
+    return (taken, *_noted(decision))
 
 
 def closed(tree: Tree, closing: Closing, policy: Policy) -> Events:
     """Return what was decided after the fork, and the end if every rule holds."""
     reply = Reply(text=closing.words, parent=closing.parent, readings=closing.readings, appends=False)
     case = replace(_answer_case(tree, reply, policy), verdicts=closing.verdicts)
-    decision = settle(case, Stage.ENDED, Ground.PERSISTENT_HARM, case.registers)
+    decision = settle(case, case.node, Stage.ENDED, Ground.PERSISTENT_HARM, case.registers)
     if decision.stage is not Stage.ENDED:
         return (decision,)
     return _end(case, decision, closing.words, closing.attempt, closing.at, Ground.PERSISTENT_HARM)
@@ -356,7 +359,7 @@ def _since_faint(tree: Tree, node: str) -> int | None:
 def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
     message = case.tree.nodes.get(case.node, UNSEEN)
     still = message.still or case.frozen or message.number <= case.tree.floor
-    told_kind = message.kind if isinstance(message.kind, UserKind) else UserKind.CLAIMED
+    told_kind = message.message or UserKind.CLAIMED
     judged = Judged(case.node, node, redirections(case), case.policy.calm)
     return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, judged)
 

@@ -251,7 +251,7 @@ def warns_itself(case: Case) -> bool:
     return (
         case.policy.warning == "host"
         and case.appends
-        and message.kind is UserKind.BAD
+        and message.message is UserKind.BAD
         and not (message.still or case.frozen)
         and case.registers.warned is None
         and case.registers.k >= redirections(case)
@@ -259,15 +259,15 @@ def warns_itself(case: Case) -> bool:
     )
 
 
-def settle(case: Case, wanted: Stage, goal: Stage | Ground, stands: Registers) -> Decision:
-    """Return what the rules leave of a stage that the tables ask for: it, or HELD, WARNED or OPEN.
+def settle(case: Case, node: str, wanted: Stage, goal: Stage | Ground, stands: Registers) -> Decision:
+    """Return what the rules leave, at this node, of a stage that the tables ask for: it, or HELD, WARNED or OPEN.
 
     `stands`: the registers that count if it is not.
     """
     checked = tuple(Checked(name, RULES[name].holds(case), RULES[name].evidence(case)) for name in NEEDS.get(goal, ()))
     stage = wanted if all(rule.holds for rule in checked) else Stage.HELD if case.held else same(stands)
     return Decision(
-        node=case.node,
+        node=node,
         wanted=wanted,
         stage=stage,
         rules=checked,
@@ -297,7 +297,7 @@ def guidance(tree: Tree, node: str, policy: Policy) -> Guidance | None:
     leaving = leaves(kept, above.stage is Stage.ASKED)
     enforced = now is Mode.ENFORCE
     requested = tree.stage(node) is Stage.REQUESTED
-    bad = kept.kind is UserKind.BAD
+    bad = kept.message is UserKind.BAD
     registers = tree.registers(node)
     needed = max(tree.opened.redirections if tree.opened else 0, policy.redirections)
     warnable = bad and enforced and not tree.frozen and registers.warned is None and registers.k >= needed
@@ -307,6 +307,6 @@ def guidance(tree: Tree, node: str, policy: Policy) -> Guidance | None:
         (Guidance.CLOSE_YOURSELF, leaving and not enforced),
         (Guidance.ASK_BACK, requested and enforced),
         (Guidance.MAY_WARN, warnable),
-        (Guidance.REDIRECT, (bad or kept.kind is UserKind.FLAG) and not tree.held),
+        (Guidance.REDIRECT, (bad or kept.message is UserKind.FLAG) and not tree.held),
     )
     return next((guidance for guidance, holds in applies if holds), None)

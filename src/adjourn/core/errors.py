@@ -25,7 +25,7 @@ class StoreError(AdjournError):
     """The store could not read or write; what was not acknowledged did not happen."""
 
 
-class Damaged(StoreError):
+class DamagedLog(StoreError):
     """The log does not say what it said when it was written."""
 
 

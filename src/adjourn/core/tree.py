@@ -5,8 +5,8 @@ length. The fold only copies what the events say; `decide` and `acts` compute it
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from adjourn.core.events import (
     Answer,
@@ -25,9 +25,8 @@ from adjourn.core.machine import EMPTY, AnswerKind, Finish, Hold, Registers, Sta
 from adjourn.core.reading import LOCAL, Flag, RiskKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """One message, and what is kept on it. Of a text that was only read or refused so far, `kind` is None.
+class Node(NamedTuple):
+    """One message, and what is kept on it: `message` or `answer` says what it is, neither of a text only read so far.
 
     `number`: of the event that brought it. `at`: when the newest user message on its path was received.
     `registers`: on an answer those after it, on a user message those before it. `read`: its local risk reading is
@@ -38,7 +37,8 @@ class Node:
     number: int = 0
     parent: str | None = None
     at: int = 0
-    kind: UserKind | AnswerKind | None = None
+    message: UserKind | None = None
+    answer: AnswerKind | None = None
     stage: Stage = Stage.OPEN
     registers: Registers = EMPTY
     finish: Finish | None = None
@@ -53,7 +53,7 @@ class Node:
 
     @property
     def is_user(self) -> bool:
-        return isinstance(self.kind, UserKind)
+        return self.message is not None
 
     @property
     def blind(self) -> bool:
@@ -62,6 +62,7 @@ class Node:
 
 
 UNSEEN = Node()
+NOTHING_SEEN = Node(read=True)
 
 SIGNS = frozenset({Flag.RISK, Flag.RISK_CLEAR, Flag.SUPPORTED})
 """The flags that are a sign of risk."""
@@ -77,9 +78,9 @@ class Overlay(Nodes):
 
     __slots__ = ("base", "changed")
 
-    def __init__(self, base: Mapping[str, Node]) -> None:
+    def __init__(self, base: Mapping[str, Node], changed: dict[str, Node]) -> None:
         self.base = base
-        self.changed: dict[str, Node] = {}
+        self.changed = changed
 
     def __getitem__(self, node: str) -> Node:
         found = self.changed.get(node)
@@ -98,7 +99,7 @@ class Overlay(Nodes):
         return len({**self.base, **self.changed})
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Tree:
     """A conversation as its events made it.
 
@@ -121,7 +122,14 @@ class Tree:
 
     def draft(self) -> "Tree":
         """Return a tree that reads through to this one and leaves it as it is."""
-        return replace(self, nodes=Overlay(self.nodes))
+        draft = Tree.__new__(Tree)
+        draft.__dict__.update(self.__dict__)
+        nodes = self.nodes
+        if type(nodes) is Overlay:  # one layer, however often it is done
+            draft.nodes = Overlay(nodes.base, dict(nodes.changed))
+        else:
+            draft.nodes = Overlay(nodes, {})
+        return draft
 
     def registers(self, node: str | None) -> Registers:
         """Return what counts at this node: nothing, if a reviewer has acted since."""
@@ -192,11 +200,13 @@ def _opened(tree: Tree, event: Opened) -> None:
 def _signals(tree: Tree, event: Signals) -> None:
     node = tree.nodes.get(event.about, UNSEEN)
     reading = event.reading
+    if node is UNSEEN and not reading.flags and not reading.failed and reading.witness == LOCAL:
+        tree.nodes[event.about] = NOTHING_SEEN  # most messages
+        return
     risk_by = node.risk_by
     if reading.flags & SIGNS and reading.witness not in risk_by:
         risk_by = (*risk_by, reading.witness)
-    seen = replace(
-        node,
+    seen = node._replace(
         read=node.read or (reading.witness == LOCAL and not reading.failed),
         flags=node.flags | reading.flags,
         family=node.family or reading.family,
@@ -214,7 +224,7 @@ def _received(tree: Tree, event: UserReceived) -> None:
         event.node,
         parent=event.parent,
         at=event.at,
-        kind=event.kind,
+        message=event.kind,
         stage=event.stage,
         registers=event.before,
         observe_only=event.observe_only,
@@ -224,7 +234,7 @@ def _received(tree: Tree, event: UserReceived) -> None:
 
 def _claimed(tree: Tree, event: Claimed) -> None:
     at = tree.nodes[event.parent].at if event.parent is not None else 0
-    _arrive(tree, event.node, parent=event.parent, at=at, kind=event.kind, registers=event.before, still=True)
+    _arrive(tree, event.node, parent=event.parent, at=at, message=event.kind, registers=event.before, still=True)
 
 
 def _answer(tree: Tree, event: Answer) -> None:
@@ -234,7 +244,7 @@ def _answer(tree: Tree, event: Answer) -> None:
         event.node,
         parent=event.parent,
         at=at,
-        kind=event.kind,
+        answer=event.kind,
         stage=event.stage,
         registers=event.after,
         finish=event.finish,
@@ -247,12 +257,12 @@ def _refused(tree: Tree, event: RefusedRead) -> None:
 
 def _arrive(tree: Tree, node: str, **kept: Any) -> None:
     """Set a node that may have been read already, and count it among the blind if a reading is owed."""
-    arrived = replace(tree.nodes.get(node, UNSEEN), number=tree.number, **kept)
+    arrived = tree.nodes.get(node, UNSEEN)._replace(number=tree.number, **kept)
     tree.nodes[node] = arrived
     tree.blind += arrived.blind
     parent = arrived.parent
-    if parent is not None and arrived.kind is not None and not tree.nodes[parent].begun:
-        tree.nodes[parent] = replace(tree.nodes[parent], begun=True)
+    if parent is not None and (arrived.message or arrived.answer) and not tree.nodes[parent].begun:
+        tree.nodes[parent] = tree.nodes[parent]._replace(begun=True)
 
 
 def _held(tree: Tree, event: Held) -> None:
@@ -263,7 +273,7 @@ def _held(tree: Tree, event: Held) -> None:
     else:
         tree.ended = {}
     node = tree.nodes[event.about]
-    tree.nodes[event.about] = replace(node, still=True)
+    tree.nodes[event.about] = node._replace(still=True)
 
 
 def _ended(tree: Tree, event: Ended) -> None:

@@ -1,1 +1,23 @@
-"""..."""
+"""Where conversations are kept: append and read, with what the core needs of a conversation beside its events."""
+
+from pathlib import Path
+
+from adjourn.core.errors import CallerError
+from adjourn.store.interface import Committed, Conversation, Recorded, Store
+from adjourn.store.memory import MemoryStore
+from adjourn.store.sqlite import SqliteStore
+from adjourn.store.text import Sealed, sealed
+
+__all__ = ["Committed", "Conversation", "Recorded", "Sealed", "Store", "open_store", "sealed"]
+
+
+def open_store(url: str) -> Store:
+    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made."""
+    if url == "memory:":
+        return MemoryStore()
+    kind, found, path = url.partition(":///")
+    if kind == "postgresql" or url.startswith("postgresql:"):
+        raise CallerError(f"--db {url}: PostgreSQL is not supported yet; use sqlite:///PATH")
+    if kind != "sqlite" or not found or not path:
+        raise CallerError(f"--db {url}: sqlite:///PATH is needed")
+    return SqliteStore(Path(path))

@@ -1,0 +1,150 @@
+"""Deciding again: every fact that was decided is computed anew from the log before it, and must be the same (P11)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adjourn.core import acts
+from adjourn.core.errors import AdjournError, CallerError
+from adjourn.core.events import (
+    CORE_VERSION,
+    Answer,
+    Claimed,
+    Decision,
+    Ended,
+    Event,
+    ForkReplied,
+    Held,
+    Signals,
+    UserReceived,
+)
+from adjourn.core.machine import AnswerKind
+from adjourn.core.policy import Policy
+from adjourn.core.tree import SIGNS, Tree, apply
+
+DECIDED = (UserReceived, Claimed, Held, Answer, Decision, Ended)
+
+
+@dataclass(slots=True)
+class Recomputed:
+    """How many decided facts were computed again, how many could only be read, and what is wrong, by event number."""
+
+    again: int = 0
+    only_read: int = 0
+    faults: list[tuple[int, str]] = field(default_factory=list)
+
+
+def recompute(conversation: str, events: Sequence[Event], policies: Mapping[str, Policy]) -> Recomputed:
+    """Compute every decided fact of a conversation again.
+
+    A fact of another core version, or under a policy that is not kept, can only be read.
+    """
+    found = Recomputed()
+    tree = Tree(id=conversation)
+    verdicts: list[ForkReplied] = []
+    position = 0
+    while position < len(events):
+        event, number = events[position], position + 1
+        length = 1
+        if isinstance(event, ForkReplied):
+            verdicts = [event] if event.turn == 1 else [*verdicts, event]
+        if isinstance(event, Signals) and not _is_heard(events, position):
+            found.faults.append((number, "a sign of risk was seen, and no hold follows"))
+        if isinstance(event, DECIDED):
+            try:
+                expected = _decided(tree, events, position, verdicts, policies)
+            except (AdjournError, KeyError) as error:
+                expected = None
+                found.faults.append((number, f"it cannot have been decided: {error}"))
+            if expected == ():
+                found.only_read += 1
+            elif expected is not None and tuple(events[position : position + len(expected)]) != expected:
+                found.faults.append((number, "decided again, it comes out otherwise"))
+            elif expected is not None:
+                length = len(expected)
+                found.again += length
+        for later in events[position : position + length]:
+            apply(tree, later)
+        position += length
+    return found
+
+
+def _is_heard(events: Sequence[Event], position: int) -> bool:
+    """Whether a reading that shows a sign of risk is followed by a hold, with only other readings between."""
+    event = events[position]
+    assert isinstance(event, Signals)
+    if event.reading.flags.isdisjoint(SIGNS):
+        return True
+    for later in events[position + 1 :]:
+        if not (isinstance(later, Signals) and later.about == event.about):
+            return isinstance(later, Held) and later.about == event.about
+    return False
+
+
+def _decided(
+    tree: Tree,
+    events: Sequence[Event],
+    position: int,
+    verdicts: Sequence[ForkReplied],
+    policies: Mapping[str, Policy],
+) -> tuple[Event, ...]:
+    """Return what the event at this position, and those that came of it, should say; () if that cannot be known."""
+    event = events[position]
+    policy = policies.get(getattr(event, "policy", ""))
+    if getattr(event, "core", CORE_VERSION) != CORE_VERSION:
+        return ()
+    match event:
+        case Held():
+            return (acts.hold(tree, event.about),)
+        case Claimed():
+            claim = acts.Claim(text=acts.Text(event.node, event.digest), parent=event.parent, user=True)
+            return acts.told(tree, claim, policy or Policy())
+        case _ if policy is None:
+            return ()
+        case UserReceived():
+            following = events[position + 1] if position + 1 < len(events) else None
+            closing = following if isinstance(following, Answer) else None
+            return acts.received(tree, _message(event, closing), policy)
+        case Answer() if event.kind is not AnswerKind.END:
+            return acts.answered(tree, _reply(event), policy)
+        case Answer() | Decision():
+            return acts.closed(tree, _closing(event, verdicts), policy)
+        case _:
+            raise CallerError("an end that nothing led to")
+
+
+def _message(event: UserReceived, closing: Answer | None) -> acts.Message:
+    return acts.Message(
+        text=acts.Text(event.node, event.digest),
+        parent=event.parent,
+        readings=(),
+        closing=acts.Text(closing.node, closing.digest) if closing else acts.Text(""),
+        at=event.at,
+        observe_only=event.observe_only,
+    )
+
+
+def _reply(event: Answer) -> acts.Reply:
+    return acts.Reply(
+        text=acts.Text(event.node, event.digest),
+        parent=event.parent,
+        attempt=event.attempt,
+        at=event.at,
+        finish=event.finish,
+        appends=event.added is not None,
+    )
+
+
+def _closing(event: Answer | Decision, verdicts: Sequence[ForkReplied]) -> acts.Closing:
+    """Return what the fork brought, as the log tells it; the words of an end that was stopped are not needed."""
+    if isinstance(event, Answer):
+        words, parent, at = acts.Text(event.node, event.digest), event.parent or "", event.at
+    else:
+        words, parent, at = acts.Text(""), event.node, 0
+    return acts.Closing(
+        words=words,
+        parent=parent,
+        attempt=verdicts[-1].attempt if verdicts else "",
+        verdicts=tuple(reply.verdict for reply in verdicts if reply.node == parent),
+        readings=(),
+        at=at,
+    )

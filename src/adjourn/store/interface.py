@@ -1,0 +1,104 @@
+"""The one interface of every store. All of them pass the same tests."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from adjourn.core.errors import DamagedLog
+from adjourn.core.events import Event
+from adjourn.core.machine import Hold
+from adjourn.core.policy import Policy
+from adjourn.core.tree import Tree
+from adjourn.store.codec import decode
+from adjourn.store.text import Sealed
+
+T = TypeVar("T")
+Decide = Callable[[Tree], Iterable[Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as it is kept: its number (from 1), its name and bytes, and the chain's digest with it."""
+
+    conversation: str
+    number: int
+    name: str
+    body: bytes
+    head: bytes
+
+    @property
+    def event(self) -> Event:
+        """The event that the bytes say; raises DamagedLog if they say none."""
+        try:
+            return decode(self.name, self.body)
+        except DamagedLog as error:
+            raise DamagedLog(f"event {self.number} of conversation {self.conversation}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit added. `first` is the number of the first of the events."""
+
+    first: int
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A line of the list of conversations. `at` are Unix times in milliseconds."""
+
+    id: str
+    scope: str
+    external: str | None
+    opened_at: int
+    last_at: int
+    messages: int
+    held: Hold
+    ended: bool
+    number: int
+
+
+class Store(Protocol):
+    """Appends events and reads them back. Readers never wait for the writer."""
+
+    async def commit(self, conversation: str, decide: Decide, texts: Sequence[Sealed] = ()) -> Committed:
+        """Append what `decide` makes of the conversation's tree as it is now; afterwards it is durable.
+
+        `decide` is pure and may run again. It is run inside the transaction, so nothing comes between what it sees
+        and what is written. Of `texts`, those whose node an event names are kept. With `Erased` among the events,
+        every text of the conversation is gone. What `decide` raises is raised, and nothing is written.
+        Raises StoreError if it could not be written.
+        """
+        ...
+
+    async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
+        """Return what `look` makes of the conversation's tree (an empty one if there is none)."""
+        ...
+
+    async def read(self, conversation: str, after: int = 0) -> list[Recorded]:
+        """Return the events with a number above `after`, in order; none if there is no such conversation."""
+        ...
+
+    async def texts(self, conversation: str) -> Mapping[str, Sealed]:
+        """Return the texts that are kept, by node."""
+        ...
+
+    async def conversations(self) -> list[Conversation]:
+        """Return all conversations, the newest first."""
+        ...
+
+    async def keep(self, policy: Policy) -> None:
+        """Keep a policy whole, so that whatever is decided under its digest can be decided again."""
+        ...
+
+    async def policies(self) -> Mapping[str, Policy]:
+        """Return the policies that are kept, by digest."""
+        ...
+
+    async def rebuild(self) -> int:
+        """Make nodes, tree facts and views again from the events; return how many conversations there are."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written and let go of the files."""
+        ...

@@ -1,0 +1,308 @@
+"""The embedded store: one SQLite file, one writer that commits together what waits, readers that never wait for it.
+
+SQLite in WAL mode with synchronous FULL: what is acknowledged is on the disk. Every write transaction begins with
+BEGIN IMMEDIATE, so that two processes take turns and each decides on what the other wrote.
+(https://www.sqlite.org/wal.html, https://www.sqlite.org/lang_transaction.html)
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from adjourn.core.errors import StoreError
+from adjourn.core.events import Erased
+from adjourn.core.machine import Hold
+from adjourn.core.policy import Policy
+from adjourn.core.tree import Node, Tree
+from adjourn.store import codec
+from adjourn.store.interface import Committed, Conversation, Decide, Recorded, T
+from adjourn.store.text import Sealed
+from adjourn.store.views import Change, Kept, change, empty, moved, named
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another process's transaction."""
+READERS = 2
+TOGETHER = 64
+"""How many waiting commits go into one transaction at most."""
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+class SqliteStore:
+    """The store in a file. Use it from one event loop; any number of processes may use the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with _failing_as_store_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _connection(path) as database:
+                migrate(database)
+        self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="adjourn-store", daemon=True)
+        self._writer.start()
+        self._mine = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="adjourn-read")
+
+    async def commit(self, conversation: str, decide: Decide, texts: Sequence[Sealed] = ()) -> Committed:
+        work = partial(_commit, conversation=conversation, decide=decide, texts=texts)
+        committed: Committed = await self._in_turn(work)
+        return committed
+
+    async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
+        return await self._reading(lambda database: look(_kept(database, conversation).tree.draft()))
+
+    async def read(self, conversation: str, after: int = 0) -> list[Recorded]:
+        return await self._reading(lambda database: list(_recorded(database, conversation, after)))
+
+    async def texts(self, conversation: str) -> Mapping[str, Sealed]:
+        query = "SELECT node, text, salt FROM texts WHERE conversation = ?"
+        rows = await self._reading(lambda database: database.execute(query, (conversation,)).fetchall())
+        return {node: Sealed(node, text, salt) for node, text, salt in rows}
+
+    async def conversations(self) -> list[Conversation]:
+        query = (
+            "SELECT id, scope, external, opened_at, last_at, messages, held, ended, number"
+            " FROM conversations ORDER BY last_at DESC, id"
+        )
+        rows = await self._reading(lambda database: database.execute(query).fetchall())
+        return [_line(row) for row in rows]
+
+    async def keep(self, policy: Policy) -> None:
+        row = (policy.digest, codec.encode_policy(policy))
+        await self._in_turn(lambda database: database.execute("INSERT OR IGNORE INTO policies VALUES (?, ?)", row))
+
+    async def policies(self) -> Mapping[str, Policy]:
+        query = "SELECT digest, body FROM policies"
+        rows = await self._reading(lambda database: database.execute(query).fetchall())
+        return {digest: codec.decode_policy(body) for digest, body in rows}
+
+    async def rebuild(self) -> int:
+        count: int = await self._in_turn(_rebuild)
+        return count
+
+    async def close(self) -> None:
+        self._waiting.put(None)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.shutdown)
+        for database in self._open:
+            database.close()
+
+    async def _in_turn(self, work: Work) -> Any:
+        done: Future[Any] = Future()
+        self._waiting.put((work, done))
+        return await asyncio.wrap_future(done)
+
+    async def _reading(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_here, work)
+
+    def _read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run in a reader's thread, each of which has its own connection; one transaction, so one state."""
+        with _failing_as_store_error(self._path):
+            database = getattr(self._mine, "database", None)
+            if database is None:
+                database = self._mine.database = _open(self._path)
+                self._open.append(database)
+                database.execute("PRAGMA query_only = ON")
+            database.execute("BEGIN")
+            try:
+                return work(database)
+            finally:
+                database.execute("COMMIT")
+
+    def _write(self) -> None:
+        """Run in the writer's thread until None comes: take what waits, and commit it together."""
+        with _connection(self._path) as database:
+            last = False
+            while not last:
+                batch = [self._waiting.get()]
+                while len(batch) < TOGETHER:
+                    try:
+                        batch.append(self._waiting.get_nowait())
+                    except queue.Empty:
+                        break
+                last = None in batch
+                wanted = [item for item in batch if item is not None and item[1].set_running_or_notify_cancel()]
+                _write_together(self._path, database, wanted)
+
+
+def _write_together(path: Path, database: sqlite3.Connection, batch: list[tuple[Work, Future[Any]]]) -> None:
+    """Do each work in one transaction. One that raises is left out, and only its own caller hears of it."""
+    if not batch:
+        return
+    done: list[tuple[Future[Any], Any]] = []
+    try:
+        with _failing_as_store_error(path):
+            database.execute("BEGIN IMMEDIATE")
+            for work, future in batch:
+                database.execute("SAVEPOINT work")
+                try:
+                    done.append((future, work(database)))
+                except sqlite3.Error:
+                    raise
+                except Exception as error:
+                    database.execute("ROLLBACK TO work")
+                    future.set_exception(error)
+                database.execute("RELEASE work")
+            database.execute("COMMIT")
+    except StoreError as error:
+        with suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        for _, future in batch:
+            if not future.done():
+                future.set_exception(error)
+        return
+    for future, result in done:
+        future.set_result(result)
+
+
+def _commit(database: sqlite3.Connection, *, conversation: str, decide: Decide, texts: Sequence[Sealed]) -> Committed:
+    kept = _kept(database, conversation)
+    made = change(kept, decide)
+    _save(database, conversation, made)
+    for text in named(texts, made.events):
+        row = (conversation, text.node, text.salt, text.text)
+        database.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)", row)
+    if any(isinstance(event, Erased) for event in made.events):
+        database.execute("DELETE FROM texts WHERE conversation = ?", (conversation,))
+    return Committed(kept.tree.number + 1, made.events)
+
+
+def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None:
+    if not made.recorded:
+        return
+    database.executemany(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+        [(conversation, row.number, row.name, row.body, row.head) for row in made.recorded],
+    )
+    _save_views(database, conversation, made)
+
+
+def _save_views(database: sqlite3.Connection, conversation: str, made: Change) -> None:
+    database.executemany(
+        "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)",
+        [(conversation, node, codec.encode_node(kept)) for node, kept in made.nodes.items()],
+    )
+    tree, line = made.kept.tree, made.kept.line
+    row = (line.scope, line.external, line.opened_at, line.last_at, line.messages, line.held, line.ended)
+    database.execute(
+        "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (conversation, tree.number, made.kept.head, codec.encode_facts(tree), *row),
+    )
+
+
+def _kept(database: sqlite3.Connection, conversation: str) -> Kept:
+    query = (
+        "SELECT id, scope, external, opened_at, last_at, messages, held, ended, number, head, facts"
+        " FROM conversations WHERE id = ?"
+    )
+    row = database.execute(query, (conversation,)).fetchone()
+    if row is None:
+        return empty(conversation)
+    *line, head, facts = row
+    tree = codec.decode_facts(facts)
+    tree.nodes = KeptNodes(database, conversation)
+    return Kept(tree, head, _line(line))
+
+
+class KeptNodes(dict[str, Node]):
+    """The nodes of a conversation, read one by one when they are looked up."""
+
+    def __init__(self, database: sqlite3.Connection, conversation: str) -> None:
+        super().__init__()
+        self._database = database
+        self._conversation = conversation
+
+    def __missing__(self, node: str) -> Node:
+        query = "SELECT body FROM nodes WHERE conversation = ? AND node = ?"
+        row = self._database.execute(query, (self._conversation, node)).fetchone()
+        if row is None:
+            raise KeyError(node)
+        found = self[node] = codec.decode_node(row[0])
+        return found
+
+
+def _line(row: Sequence[Any]) -> Conversation:
+    conversation, scope, external, opened_at, last_at, messages, held, ended, number = row
+    return Conversation(
+        id=conversation,
+        scope=scope,
+        external=external,
+        opened_at=opened_at,
+        last_at=last_at,
+        messages=messages,
+        held=Hold(held),
+        ended=bool(ended),
+        number=number,
+    )
+
+
+def _recorded(database: sqlite3.Connection, conversation: str, after: int) -> Iterator[Recorded]:
+    query = "SELECT number, name, body, head FROM events WHERE conversation = ? AND number > ? ORDER BY number"
+    for number, name, body, head in database.execute(query, (conversation, after)):
+        yield Recorded(conversation, number, name, body, head)
+
+
+def _rebuild(database: sqlite3.Connection) -> int:
+    database.execute("DELETE FROM nodes")
+    database.execute("DELETE FROM conversations")
+    found = database.execute("SELECT DISTINCT conversation FROM events").fetchall()
+    for (conversation,) in found:
+        rows = _recorded(database, conversation, 0)
+        made = moved(empty(conversation), (row.event for row in rows))
+        _save_views(database, conversation, made)
+    return len(found)
+
+
+def migrate(database: sqlite3.Connection) -> tuple[int, int]:
+    """Bring the file to the newest version of the tables; return the version before and after.
+
+    Raises StoreError for a file that a newer Adjourn has written.
+    """
+    files = sorted(resources.files("adjourn.store").joinpath("migrations").iterdir(), key=lambda file: file.name)
+    steps = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql")]
+    database.execute("BEGIN IMMEDIATE")
+    (before,) = database.execute("PRAGMA user_version").fetchone()
+    if before > len(steps):
+        database.execute("ROLLBACK")
+        raise StoreError(f"the database has version {before}, this Adjourn knows up to {len(steps)}: update Adjourn")
+    for step in steps[before:]:
+        for statement in step.split(";\n"):
+            if statement.strip():
+                database.execute(statement)
+    database.execute(f"PRAGMA user_version = {len(steps)}")
+    database.execute("COMMIT")
+    return before, len(steps)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    database.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is found by its digest
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    return database
+
+
+@contextmanager
+def _connection(path: Path) -> Iterator[sqlite3.Connection]:
+    database = _open(path)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def _failing_as_store_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the store {path} could not be used: {error}") from error

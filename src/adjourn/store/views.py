@@ -1,0 +1,81 @@
+"""What is kept beside the events because it would be slow to compute: made by the fold, in the same transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from adjourn.core.errors import Impossible
+from adjourn.core.events import Answer, Claimed, Event, Opened, UserReceived
+from adjourn.core.machine import Hold
+from adjourn.core.tree import Node, Overlay, Tree, apply
+from adjourn.store.codec import encode, first_head, next_head
+from adjourn.store.interface import Conversation, Decide, Recorded
+from adjourn.store.text import Sealed
+
+NEW = Conversation(
+    id="", scope="", external=None, opened_at=0, last_at=0, messages=0, held=Hold.NO, ended=False, number=0
+)
+
+
+@dataclass(slots=True)
+class Kept:
+    """A conversation as a store keeps it: the tree, the chain's digest, and its line in the list."""
+
+    tree: Tree
+    head: bytes
+    line: Conversation
+
+
+@dataclass(slots=True)
+class Change:
+    """What a commit writes: events, and what they make of the nodes, the tree and the line in the list."""
+
+    events: tuple[Event, ...]
+    recorded: Sequence[Recorded]
+    nodes: dict[str, Node]
+    kept: Kept
+
+
+def empty(conversation: str) -> Kept:
+    """Return a conversation of which nothing is kept yet."""
+    return Kept(Tree(id=conversation), first_head(conversation), replace(NEW, id=conversation))
+
+
+def change(kept: Kept, decide: Decide) -> Change:
+    """Return what `decide` makes of a conversation; what is kept stays as it is."""
+    return moved(kept, decide(kept.tree.draft()))
+
+
+def moved(kept: Kept, events: Iterable[Event]) -> Change:
+    """Return what these events make of a conversation."""
+    nodes = Overlay(kept.tree.nodes, {})
+    tree = replace(kept.tree, nodes=nodes)
+    head, line, recorded = kept.head, kept.line, []
+    events = tuple(events)
+    for event in events:
+        name, body = encode(event)
+        if (tree.opened is None) != isinstance(event, Opened):
+            raise Impossible(f"{name} cannot be the event {tree.number + 1} of conversation {tree.id}")
+        apply(tree, event)
+        head = next_head(head, name, body)
+        line = _line(line, event)
+        recorded.append(Recorded(tree.id, tree.number, name, body, head))
+    line = replace(line, held=tree.held, ended=bool(tree.ended), number=tree.number)
+    return Change(events, recorded, nodes.changed, Kept(replace(tree, nodes=kept.tree.nodes), head, line))
+
+
+def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
+    """Return the texts that these events speak of."""
+    digests = {getattr(event, "digest", None) for event in events}
+    return [text for text in texts if text.digest in digests]
+
+
+def _line(line: Conversation, event: Event) -> Conversation:
+    match event:
+        case Opened():
+            return replace(line, scope=event.scope, external=event.external, opened_at=event.at, last_at=event.at)
+        case UserReceived() | Answer():
+            return replace(line, last_at=max(line.last_at, event.at), messages=line.messages + 1)
+        case Claimed():
+            return replace(line, messages=line.messages + 1)
+        case _:
+            return line
