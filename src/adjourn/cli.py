@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -69,8 +69,15 @@ _files = click.argument("files", nargs=-1, type=click.File("rb"))
 @click.pass_context
 def main(ctx: click.Context, settings: Path | None) -> None:
     """Let a chat assistant close a conversation as a last resort, and only when it should."""
-    found = load_settings(settings)
-    ctx.default_map = {name: dict(found) for name in main.commands}
+    ctx.default_map = _defaults(main, load_settings(settings))
+
+
+def _defaults(group: click.Group, found: Mapping[str, str]) -> dict[str, Any]:
+    """Return what every command of a group takes from the settings file."""
+    return {
+        name: _defaults(command, found) if isinstance(command, click.Group) else dict(found)
+        for name, command in group.commands.items()
+    }
 
 
 @main.command("replay")

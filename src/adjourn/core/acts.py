@@ -230,18 +230,19 @@ def received(tree: Tree, message: Message, policy: Policy) -> Events:
     """Return the facts that take a message: it, what was decided, and the end if it confirmed one."""
     case = _message_case(tree, message, policy)
     kind = user_kind(case)
-    wanted = Stage.ENDED if confirms(case) else after_message(case.before, kind, case.registers)
+    stopped = kind is UserKind.CLEAR and confirms(case)  # a CONFIRM that cannot end is stored as CLEAR
+    wanted = after_message(case.before, UserKind.CONFIRM if stopped else kind, case.registers)
     if wanted is None:
         raise Impossible(f"message {message.text.node} was to be taken on an ended path")
     goal = Ground.USER_REQUEST if wanted is Stage.ENDED else wanted
-    decision = settle(case, case.node, wanted, goal, case.registers)
+    stage, decision = settle(case, case.node, wanted, goal, case.registers)
     taken = UserReceived(
         node=message.text.node,
         parent=message.parent,
         digest=message.text.digest,
         at=message.at,
         kind=kind,
-        stage=decision.stage,
+        stage=stage,
         observe_only=message.observe_only,
         held=case.held,
         since_faint=_since_faint(tree, message.text.node),
@@ -250,9 +251,9 @@ def received(tree: Tree, message: Message, policy: Policy) -> Events:
         policy=policy.digest,
         core=CORE_VERSION,
     )
-    if decision.stage is not Stage.ENDED:
-        return (taken, *_noted(decision))
-    return (taken, *_end(case, decision, message.closing, None, message.at, Ground.USER_REQUEST))
+    if stage is Stage.ENDED:
+        return (taken, *_end(case, decision, message.closing, None, message.at, Ground.USER_REQUEST))
+    return (taken, *decision)
 
 
 def answered(tree: Tree, reply: Reply, policy: Policy) -> Events:
@@ -265,7 +266,7 @@ def answered(tree: Tree, reply: Reply, policy: Policy) -> Events:
         kind, added = AnswerKind.WARN, "warning"
     after_it = _registers(case, kind, reply.text.node)
     wanted = after_answer(case.before, kind, after_it)
-    decision = settle(case, reply.text.node, wanted, wanted, after_it)
+    stage, decision = settle(case, reply.text.node, wanted, wanted, after_it)
     taken = Answer(
         node=reply.text.node,
         parent=reply.parent,
@@ -274,22 +275,22 @@ def answered(tree: Tree, reply: Reply, policy: Policy) -> Events:
         at=reply.at,
         kind=kind,
         finish=reply.finish,
-        stage=decision.stage,
+        stage=stage,
         after=after_it,
         added=added,
         policy=policy.digest,
         core=CORE_VERSION,
     )
-    return (taken, *_noted(decision))
+    return (taken, *decision)
 
 
 def closed(tree: Tree, closing: Closing, policy: Policy) -> Events:
     """Return what was decided after the fork, and the end if every rule holds."""
     reply = Reply(text=closing.words, parent=closing.parent, readings=closing.readings, appends=False)
     case = replace(_answer_case(tree, reply, policy), verdicts=closing.verdicts)
-    decision = settle(case, case.node, Stage.ENDED, Ground.PERSISTENT_HARM, case.registers)
-    if decision.stage is not Stage.ENDED:
-        return (decision,)
+    stage, decision = settle(case, case.node, Stage.ENDED, Ground.PERSISTENT_HARM, case.registers)
+    if stage is not Stage.ENDED:
+        return decision
     return _end(case, decision, closing.words, closing.attempt, closing.at, Ground.PERSISTENT_HARM)
 
 
@@ -382,14 +383,11 @@ def _refuse(draft: _Draft, message: Message) -> None:
     draft.add(RefusedRead(text=message.text.node, parent=message.parent, digest=message.text.digest, at=message.at))
 
 
-def _noted(decision: Decision) -> Events:
-    """Return the decision if there was one to take: most messages ask for nothing."""
-    return (decision,) if decision.rules else ()
-
-
-def _end(case: Case, decision: Decision, words: Text, attempt: str | None, at: int, ground: Ground) -> Events:
+def _end(
+    case: Case, decision: tuple[Decision, ...], words: Text, attempt: str | None, at: int, ground: Ground
+) -> Events:
     """Return the facts of an end: the closing answer, why, and the receipt."""
-    turns = tuple(dict.fromkeys(node for rule in decision.rules for node in rule.evidence))
+    turns = tuple(dict.fromkeys(node for rule in decision[0].rules for node in rule.evidence))
     bad = case.tree.nodes.get(case.node, UNSEEN)
     family = bad.family if Flag.HARMFUL_COUNT in bad.flags else ABUSE
     return (
@@ -407,7 +405,7 @@ def _end(case: Case, decision: Decision, words: Text, attempt: str | None, at: i
             policy=case.policy.digest,
             core=CORE_VERSION,
         ),
-        decision,
+        *decision,
         Ended(
             answer=words.node,
             node=case.node,

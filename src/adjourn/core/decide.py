@@ -19,6 +19,7 @@ from adjourn.core.machine import (
     Registers,
     Stage,
     UserKind,
+    may_end,
     same,
 )
 from adjourn.core.policy import Policy
@@ -26,7 +27,7 @@ from adjourn.core.reading import ASSISTANT, Flag
 from adjourn.core.tree import UNSEEN, Node, Tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Case:
     """One judgement: the message `node` (an answer is judged with the message that it answers) and its branch.
 
@@ -176,7 +177,7 @@ RULES: Mapping[str, Rule] = {
         "P3",
         "after the warning it went on",
         "it did not go on after the warning",
-        lambda case: case.before is Stage.LAST_RESORT,
+        lambda case: may_end(case.before),
         lambda case: (case.node,),
     ),
     "chosen_twice": Rule(
@@ -259,21 +260,21 @@ def warns_itself(case: Case) -> bool:
     )
 
 
-def settle(case: Case, node: str, wanted: Stage, goal: Stage | Ground, stands: Registers) -> Decision:
-    """Return what the rules leave, at this node, of a stage that the tables ask for: it, or HELD, WARNED or OPEN.
+def settle(
+    case: Case, node: str, wanted: Stage, goal: Stage | Ground, stands: Registers
+) -> tuple[Stage, tuple[Decision, ...]]:
+    """Return what the rules leave, at this node, of a stage that the tables ask for, and the decision, if any.
 
-    `stands`: the registers that count if it is not.
+    Most messages ask for nothing that needs a rule. `stands`: the registers that count if a rule does not hold.
     """
-    checked = tuple(Checked(name, RULES[name].holds(case), RULES[name].evidence(case)) for name in NEEDS.get(goal, ()))
+    if goal not in NEEDS:
+        return wanted, ()
+    checked = tuple(Checked(name, RULES[name].holds(case), RULES[name].evidence(case)) for name in NEEDS[goal])
     stage = wanted if all(rule.holds for rule in checked) else Stage.HELD if case.held else same(stands)
-    return Decision(
-        node=node,
-        wanted=wanted,
-        stage=stage,
-        rules=checked,
-        policy=case.policy.digest,
-        core=CORE_VERSION,
+    decision = Decision(
+        node=node, wanted=wanted, stage=stage, rules=checked, policy=case.policy.digest, core=CORE_VERSION
     )
+    return stage, (decision,)
 
 
 def sign(node: Node) -> Hold:

@@ -222,6 +222,11 @@ def after_answer(stage: Stage, kind: AnswerKind, registers: Registers) -> Stage:
     return same(registers) if cell == SAME else Stage(cell)
 
 
+def may_end(stage: Stage) -> bool:
+    """Whether the tables let an answer end the conversation at this stage."""
+    return ANSWERS.get((stage, AnswerKind.END)) == Stage.ENDED
+
+
 def moved(before: Registers, still: bool, message: UserKind, kind: AnswerKind, answer: Judged) -> Registers:
     """Return the registers after an answer; `still` says that nothing about this message may count."""
     row = "STILL" if still else message

@@ -5,7 +5,8 @@ rewritten; should a field change its meaning, the old name is read by a class of
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ import msgspec
 from adjourn.core import events
 from adjourn.core.errors import DamagedLog
 from adjourn.core.events import Event
-from adjourn.core.policy import Policy, policy_data, policy_from
+from adjourn.core.machine import Mode
+from adjourn.core.policy import Policy, policy_data
 from adjourn.core.tree import Node, Tree
 
 NAMES: Mapping[str, type[Event]] = {
@@ -71,8 +73,9 @@ def encode_node(node: Node) -> bytes:
 
 
 def decode_node(body: bytes) -> Node:
-    """Return the node."""
-    node: Node = _NODE.decode(body)
+    """Return the node; raises DamagedLog if these bytes are not one."""
+    with _damaged("a message"):
+        node: Node = _NODE.decode(body)
     return node
 
 
@@ -82,9 +85,18 @@ def encode_facts(tree: Tree) -> bytes:
 
 
 def decode_facts(body: bytes) -> Tree:
-    """Return the tree, without its nodes."""
-    tree: Tree = _TREE.decode(body)
+    """Return the tree, without its nodes; raises DamagedLog if these bytes are not one."""
+    with _damaged("a conversation"):
+        tree: Tree = _TREE.decode(body)
     return tree
+
+
+@contextmanager
+def _damaged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedLog(f"what is kept of {what} beside the events cannot be read: {error}") from error
 
 
 def encode_policy(policy: Policy) -> bytes:
@@ -92,6 +104,11 @@ def encode_policy(policy: Policy) -> bytes:
     return _ENCODER.encode(policy_data(policy))
 
 
-def decode_policy(body: bytes) -> Policy:
-    """Return the policy."""
-    return policy_from(msgspec.json.decode(body))
+def decode_policy(digest: str, body: bytes) -> Policy | None:
+    """Return the policy, exactly as it was; None if these bytes are not the one with this digest (any more)."""
+    try:
+        data = msgspec.json.decode(body)
+        policy = Policy(**{**data, "mode": Mode[data["mode"].upper()]})
+        return policy if policy.digest == digest else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        return None

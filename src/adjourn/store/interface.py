@@ -87,12 +87,16 @@ class Store(Protocol):
         """Return all conversations, the newest first."""
         ...
 
+    async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
+        """Return its line in that list, and the chain's digest from which it goes on; None if there is none."""
+        ...
+
     async def keep(self, policy: Policy) -> None:
         """Keep a policy whole, so that whatever is decided under its digest can be decided again."""
         ...
 
     async def policies(self) -> Mapping[str, Policy]:
-        """Return the policies that are kept, by digest."""
+        """Return the policies that are kept, by digest; one that no longer has its digest is left out."""
         ...
 
     async def rebuild(self) -> int:

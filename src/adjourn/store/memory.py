@@ -44,6 +44,10 @@ class MemoryStore:
     async def conversations(self) -> list[Conversation]:
         return sorted((kept.line for kept in self._kept.values()), key=lambda line: (-line.last_at, line.id))
 
+    async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
+        kept = self._kept.get(conversation)
+        return (kept.line, kept.head) if kept else None
+
     async def keep(self, policy: Policy) -> None:
         self._policies[policy.digest] = policy
 

@@ -9,9 +9,10 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -43,11 +44,17 @@ class SqliteStore:
         self._path = path
         with _failing_as_store_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _connection(path) as database:
+            database = _open(path)
+            try:
+                _use_wal(database)
                 migrate(database)
+            except BaseException:
+                database.close()
+                raise
         self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, name="adjourn-store", daemon=True)
+        self._writer = threading.Thread(target=self._write, args=(database,), name="adjourn-store", daemon=True)
         self._writer.start()
+        self._closed = False
         self._mine = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="adjourn-read")
@@ -76,6 +83,10 @@ class SqliteStore:
         rows = await self._reading(lambda database: database.execute(query).fetchall())
         return [_line(row) for row in rows]
 
+    async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
+        kept = await self._reading(lambda database: _kept(database, conversation))
+        return (kept.line, kept.head) if kept.line.number else None
+
     async def keep(self, policy: Policy) -> None:
         row = (policy.digest, codec.encode_policy(policy))
         await self._in_turn(lambda database: database.execute("INSERT OR IGNORE INTO policies VALUES (?, ?)", row))
@@ -83,13 +94,15 @@ class SqliteStore:
     async def policies(self) -> Mapping[str, Policy]:
         query = "SELECT digest, body FROM policies"
         rows = await self._reading(lambda database: database.execute(query).fetchall())
-        return {digest: codec.decode_policy(body) for digest, body in rows}
+        found = {digest: codec.decode_policy(digest, body) for digest, body in rows}
+        return {digest: policy for digest, policy in found.items() if policy is not None}
 
     async def rebuild(self) -> int:
         count: int = await self._in_turn(_rebuild)
         return count
 
     async def close(self) -> None:
+        self._closed = True
         self._waiting.put(None)
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
@@ -97,12 +110,18 @@ class SqliteStore:
             database.close()
 
     async def _in_turn(self, work: Work) -> Any:
+        self._refuse_if_closed()
         done: Future[Any] = Future()
         self._waiting.put((work, done))
         return await asyncio.wrap_future(done)
 
     async def _reading(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._refuse_if_closed()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_here, work)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoreError(f"the store {self._path} is closed")
 
     def _read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run in a reader's thread, each of which has its own connection; one transaction, so one state."""
@@ -118,9 +137,9 @@ class SqliteStore:
             finally:
                 database.execute("COMMIT")
 
-    def _write(self) -> None:
+    def _write(self, database: sqlite3.Connection) -> None:
         """Run in the writer's thread until None comes: take what waits, and commit it together."""
-        with _connection(self._path) as database:
+        with closing(database):
             last = False
             while not last:
                 batch = [self._waiting.get()]
@@ -267,8 +286,10 @@ def migrate(database: sqlite3.Connection) -> tuple[int, int]:
 
     Raises StoreError for a file that a newer Adjourn has written.
     """
-    files = sorted(resources.files("adjourn.store").joinpath("migrations").iterdir(), key=lambda file: file.name)
-    steps = [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql")]
+    steps = _migrations()
+    (before,) = database.execute("PRAGMA user_version").fetchone()
+    if before == len(steps):  # then there is no need to wait for a writer
+        return before, before
     database.execute("BEGIN IMMEDIATE")
     (before,) = database.execute("PRAGMA user_version").fetchone()
     if before > len(steps):
@@ -283,21 +304,31 @@ def migrate(database: sqlite3.Connection) -> tuple[int, int]:
     return before, len(steps)
 
 
+def _migrations() -> list[str]:
+    files = sorted(resources.files("adjourn.store").joinpath("migrations").iterdir(), key=lambda file: file.name)
+    return [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql")]
+
+
 def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is found by its digest
-    database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
+    database.execute("PRAGMA secure_delete = ON")  # what is erased does not stay in free pages
     return database
 
 
-@contextmanager
-def _connection(path: Path) -> Iterator[sqlite3.Connection]:
-    database = _open(path)
-    try:
-        yield database
-    finally:
-        database.close()
+def _use_wal(database: sqlite3.Connection) -> None:
+    """Have the file in WAL mode. SQLite itself does not wait for this lock where two open a new file at once."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Speed, as ratios within one run: the machines that this runs on are noisy."""

@@ -1,0 +1,112 @@
+"""Draws the pages of docs/ that say what the code says: `make docs` writes them, `make check` compares them."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from adjourn.cli import main as commands
+from adjourn.core import machine
+from adjourn.core.decide import NEEDS, RULES
+from adjourn.core.machine import AnswerKind, Stage, UserKind
+from adjourn.core.policy import Policy
+from adjourn.settings import policy_toml
+
+HERE = Path(__file__).parent
+MADE = "<!-- Made by docs/generate.py from the code: change the code, then `make docs`. -->"
+
+
+def table(rows: Mapping[tuple[str, str], str], corner: str) -> Iterator[str]:
+    """A table of the machine in Markdown, as it stands in the code: an empty cell cannot happen."""
+    names = list(dict.fromkeys(row for row, _ in rows))
+    order = [*UserKind, *AnswerKind]
+    columns = sorted({column for _, column in rows}, key=[str(kind) for kind in order].index)
+    yield f"| {corner} | {' | '.join(columns)} |"
+    yield "| --- " * (len(columns) + 1) + "|"
+    for name in names:
+        yield f"| {name} | {' | '.join(rows.get((name, column), '') for column in columns)} |"
+
+
+def arrows() -> Iterator[str]:
+    """The stage changes as a Mermaid diagram; what stays as it is (`=`, or the same stage) is left out."""
+    moves: dict[tuple[str, str], list[str]] = {}
+    for rows in (machine.MESSAGES, machine.ANSWERS):
+        for (stage, kind), cell in rows.items():
+            if cell not in (machine.SAME, machine.REFUSED, stage):
+                moves.setdefault((stage, cell), []).append(kind)
+    moves["OPEN", "WARNED"] = ["WARN after R redirections"]
+    moves["ENDED", "HELD"] = ["clear RISK"]
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield "    [*] --> OPEN"
+    for (stage, cell), kinds in moves.items():
+        yield f"    {stage} --> {cell}: {', '.join(dict.fromkeys(kinds))}"
+    yield "```"
+
+
+def machine_page() -> Iterator[str]:
+    """docs/machine.md."""
+    yield from ("# The machine", "", MADE, "")
+    yield "`=` is WARNED if the branch has been warned, else OPEN. An empty cell cannot happen, and is refused."
+    yield "A clear sign of risk lifts every end before its message is looked up: then the row is HELD."
+    yield from ("", *arrows())
+    yield from ("", "## A user message", "", *table(machine.MESSAGES, "stage"))
+    yield from ("", "## An answer", "", *table(machine.ANSWERS, "stage"))
+    yield from ("", "## The registers of a branch", "")
+    yield "STILL: a message that is CLAIMED or RISK, or received or answered while held, frozen or observe-only."
+    yield from ("", *table(machine.REGISTERS, "message"), "", "## What each step nearer to an end needs", "")
+    yield "| step | rule | promise | holds if |"
+    yield "| --- | --- | --- | --- |"
+    for step, rules in NEEDS.items():
+        for rule in rules:
+            yield f"| {step} | `{rule}` | {RULES[rule].promise} | {RULES[rule].says} |"
+    yield from ("", "## The kinds", "")
+    for kinds in (Stage, UserKind, AnswerKind):
+        yield f"- **{kinds.__name__}**: {', '.join(kinds)}"
+
+
+def policy_page() -> Iterator[str]:
+    """docs/policy.md."""
+    yield from ("# The policy", "", MADE, "")
+    yield "A TOML file; what is left out keeps its default. `adjourn policy check FILE` checks one, and"
+    yield "`adjourn policy show` prints the rules in force. These are the defaults:"
+    yield from ("", "```toml", policy_toml(Policy()).strip(), "```", "")
+    yield from (line.strip() for line in (Policy.__doc__ or "").splitlines()[2:])
+
+
+def commands_page() -> Iterator[str]:
+    """docs/commands.md."""
+    yield from ("# Commands", "", MADE)
+    yield from help_of(commands, "adjourn")
+
+
+def help_of(command: click.Command, name: str) -> Iterator[str]:
+    """The help of a command and of those below it."""
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    yield from ("", f"## {name}", "", "```", command.get_help(context), "```")
+    if isinstance(command, click.Group):
+        for below, found in sorted(command.commands.items()):
+            yield from help_of(found, f"{name} {below}")
+
+
+PAGES = {"machine.md": machine_page, "policy.md": policy_page, "commands.md": commands_page}
+
+
+def generate(check: bool) -> bool:
+    """Write the pages, or compare them; return whether they were as they should be."""
+    good = True
+    for name, page in PAGES.items():
+        text = "\n".join(line.rstrip() for line in page()).strip() + "\n"
+        path = HERE / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            good = False
+            print(f"docs/{name} {'differs from the code: run `make docs`' if check else 'written'}")
+            if not check:
+                path.write_text(text, encoding="utf-8")
+    return good
+
+
+if __name__ == "__main__":
+    checking = "--check" in sys.argv
+    sys.exit(0 if generate(checking) or not checking else 1)
