@@ -52,7 +52,7 @@ from adjourn.core.machine import (
 from adjourn.core.policy import ABUSE, Policy
 from adjourn.core.reading import Flag, Reading
 from adjourn.core.receipt import receipt_number
-from adjourn.core.tree import SIGNS, UNSEEN, Tree, apply
+from adjourn.core.tree import SIGNS, UNSEEN, Node, Tree, apply
 
 Events = tuple[Event, ...]
 
@@ -151,15 +151,13 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
     On an ended path it is refused, unless it shows a clear sign of risk: that lifts every end first. A message
     below one without an answer puts a void one between them.
     """
+    _check(tree, message.text.node, claimed[0].parent if claimed else message.parent)
     draft = _Draft(tree, policy)
     draft.read(message.text.node, message.readings)
     if draft.tree.is_ended(claimed[0].parent if claimed else message.parent):
         _refuse(draft, message)
         return tuple(draft.events)
-    for claim in claimed:
-        draft.read(claim.text.node, claim.readings)
-        parent = _parent(draft, claim.parent, claim.text.node, message.at) if claim.user else claim.parent
-        draft.add(*told(draft.tree, replace(claim, parent=parent), policy))
+    _tell(draft, claimed)
     parent = _parent(draft, message.parent, message.text.node, message.at)
     if parent != message.parent:
         message = replace(message, parent=parent)
@@ -167,8 +165,16 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
     return tuple(draft.events)
 
 
+def tell(tree: Tree, claimed: Sequence[Claim], policy: Policy) -> Events:
+    """Take what the client claims came before, in a conversation that has no end."""
+    draft = _Draft(tree, policy)
+    _tell(draft, claimed)
+    return tuple(draft.events)
+
+
 def answer(tree: Tree, reply: Reply, policy: Policy) -> Events:
     """Take an answer of this host to a user message. Another answer to the same message stands beside it."""
+    _check(tree, reply.text.node, reply.parent)
     draft = _Draft(tree, policy)
     draft.read(reply.text.node, reply.readings)
     draft.add(*answered(draft.tree, reply, policy))
@@ -177,6 +183,7 @@ def answer(tree: Tree, reply: Reply, policy: Policy) -> Events:
 
 def close(tree: Tree, closing: Closing, policy: Policy) -> Events:
     """End the conversation at LAST_RESORT, if every rule still allows it; else say which did not, and no more."""
+    _check(tree, closing.words.node, closing.parent)
     draft = _Draft(tree, policy)
     draft.add(
         *(
@@ -191,8 +198,7 @@ def close(tree: Tree, closing: Closing, policy: Policy) -> Events:
 
 def witness(tree: Tree, about: str, readings: Sequence[Reading], policy: Policy) -> Events:
     """Put a later reading of a message, or of a refused text, on record: it may hold, and clears blindness."""
-    if about not in tree.nodes:
-        raise CallerError(f"there is no message {about} in conversation {tree.id}")
+    _check(tree, None, about)
     draft = _Draft(tree, policy)
     draft.read(about, readings)
     return tuple(draft.events)
@@ -210,6 +216,14 @@ def lift(tree: Tree, reason: str, at: int) -> Events:
     if not (tree.held or tree.frozen):
         raise CallerError(f"conversation {tree.id} is not held: there is nothing to lift")
     return (Lifted(reason=reason, at=at),)
+
+
+def _check(tree: Tree, new: str | None, known: str | None) -> None:
+    """Raise CallerError unless `new` is not in the tree yet and `known`, if it is not None, is."""
+    if known is not None and known not in tree.nodes:
+        raise CallerError(f"there is no message {known} in conversation {tree.id}")
+    if new is not None and tree.nodes.get(new, UNSEEN).number:
+        raise CallerError(f"message {new} is in conversation {tree.id} already")
 
 
 def took(events: Events, node: str) -> bool:
@@ -311,6 +325,11 @@ def told(tree: Tree, claim: Claim, policy: Policy) -> Events:
     )
 
 
+def family_of(bad: Node) -> str | None:
+    """Return what is bad about a message: the family of a harmful request, or abuse."""
+    return bad.family if Flag.HARMFUL_COUNT in bad.flags else ABUSE
+
+
 def _message_case(tree: Tree, message: Message, policy: Policy) -> Case:
     since = _since_faint(tree, message.text.node)
     quiet = Hold.QUIET if since is not None and since <= policy.hold_messages else Hold.NO
@@ -365,6 +384,13 @@ def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
     return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, judged)
 
 
+def _tell(draft: _Draft, claimed: Sequence[Claim]) -> None:
+    for claim in claimed:
+        draft.read(claim.text.node, claim.readings)
+        parent = _parent(draft, claim.parent, claim.text.node, 0) if claim.user else claim.parent
+        draft.add(*told(draft.tree, replace(claim, parent=parent), draft.policy))
+
+
 def _parent(draft: _Draft, parent: str | None, node: str, at: int) -> str | None:
     """Return the node that a user message stands below: never another user message."""
     if parent is None or not draft.tree.nodes[parent].is_user:
@@ -388,8 +414,7 @@ def _end(
 ) -> Events:
     """Return the facts of an end: the closing answer, why, and the receipt."""
     turns = tuple(dict.fromkeys(node for rule in decision[0].rules for node in rule.evidence))
-    bad = case.tree.nodes.get(case.node, UNSEEN)
-    family = bad.family if Flag.HARMFUL_COUNT in bad.flags else ABUSE
+    family = family_of(case.tree.nodes.get(case.node, UNSEEN))
     return (
         Answer(
             node=words.node,
@@ -415,5 +440,6 @@ def _end(
             receipt=receipt_number(case.tree.id, words.node),
             at=at,
             policy=case.policy.digest,
+            core=CORE_VERSION,
         ),
     )

@@ -7,6 +7,7 @@ the digest of the policy in force. `core` is the version of the rules that decid
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from adjourn.core.machine import AnswerKind, Finish, Ground, Guidance, Hold, Mode, Registers, Stage, UserKind
 from adjourn.core.reading import Reading, RiskKind
@@ -82,15 +83,42 @@ class Held:
     core: str
 
 
+class Guided(NamedTuple):
+    """What was put into the upstream view behind a user message, verbatim, and how: developer, system or in_user."""
+
+    form: str
+    words: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """A try at an answer to `node` began, with this guidance; `view` is the digest of what the model was shown."""
+    """A try at an answer to `node` began, with this guidance; `view` is the digest of what the model was shown.
+
+    After a fork it is written again, with the guidance that was decided then.
+    """
 
     attempt: str
     node: str
     guidance: Guidance | None
+    guided: Guided | None
     view: str
     at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inherited:
+    """The conversation began as one of several that nothing tells apart, at `node` of its claimed history.
+
+    `registers`: the smallest of theirs; `asked`: all were asked back there; `held`, `since_faint`: any was held.
+    `of`: those conversations.
+    """
+
+    node: str
+    registers: Registers
+    asked: bool
+    held: Hold
+    since_faint: int | None
+    of: tuple[str, ...]
 
 
 class Outcome(StrEnum):
@@ -180,6 +208,7 @@ class Ended:
     receipt: str
     at: int
     policy: str
+    core: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +249,7 @@ Event = (
     | Signals
     | UserReceived
     | Claimed
+    | Inherited
     | Held
     | AttemptStarted
     | AttemptEnded

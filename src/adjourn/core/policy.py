@@ -24,6 +24,8 @@ FAMILIES = (
     "malware",
     "misinformation",
     "privacy",
+    "self_harm",
+    "sexual_violence",
     "violence",
     "weapons",
 )

@@ -22,6 +22,8 @@ FAMILY_WORDS = {
     "malware": "breaking into computers",
     "misinformation": "deceiving many people",
     "privacy": "somebody's private life",
+    "self_harm": "harming oneself",
+    "sexual_violence": "sexual violence",
     "violence": "violence",
     "weapons": "weapons",
 }

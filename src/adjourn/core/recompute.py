@@ -14,6 +14,8 @@ from adjourn.core.events import (
     Event,
     ForkReplied,
     Held,
+    Lifted,
+    Reopened,
     Signals,
     UserReceived,
 )
@@ -21,7 +23,7 @@ from adjourn.core.machine import AnswerKind
 from adjourn.core.policy import Policy
 from adjourn.core.tree import SIGNS, Tree, apply
 
-DECIDED = (UserReceived, Claimed, Held, Answer, Decision, Ended)
+DECIDED = (UserReceived, Claimed, Held, Answer, Decision, Ended, Reopened, Lifted)
 
 
 @dataclass(slots=True)
@@ -43,29 +45,46 @@ def recompute(conversation: str, events: Sequence[Event], policies: Mapping[str,
     verdicts: list[ForkReplied] = []
     position = 0
     while position < len(events):
-        event, number = events[position], position + 1
-        length = 1
+        event, number, length = events[position], position + 1, 1
         if isinstance(event, ForkReplied):
             verdicts = [event] if event.turn == 1 else [*verdicts, event]
         if isinstance(event, Signals) and not _is_heard(events, position):
             found.faults.append((number, "a sign of risk was seen, and no hold follows"))
         if isinstance(event, DECIDED):
-            try:
-                expected = _decided(tree, events, position, verdicts, policies)
-            except (AdjournError, KeyError) as error:
-                expected = None
-                found.faults.append((number, f"it cannot have been decided: {error}"))
-            if expected == ():
-                found.only_read += 1
-            elif expected is not None and tuple(events[position : position + len(expected)]) != expected:
-                found.faults.append((number, "decided again, it comes out otherwise"))
-            elif expected is not None:
-                length = len(expected)
-                found.again += length
-        for later in events[position : position + length]:
-            apply(tree, later)
+            length = _again(found, tree, events, position, verdicts, policies)
+            verdicts = [] if isinstance(event, Answer | Decision) else verdicts
+        try:
+            for later in events[position : position + length]:
+                apply(tree, later)
+        except KeyError as missing:
+            found.faults.append((number, f"it speaks of {missing}, which is not in the conversation"))
+            break
         position += length
     return found
+
+
+def _again(
+    found: Recomputed,
+    tree: Tree,
+    events: Sequence[Event],
+    position: int,
+    verdicts: Sequence[ForkReplied],
+    policies: Mapping[str, Policy],
+) -> int:
+    """Compute the event at this position and what came of it again; return how many events that are."""
+    try:
+        expected = _decided(tree, events, position, verdicts, policies)
+    except (AdjournError, KeyError) as error:
+        found.faults.append((position + 1, f"it cannot have been decided: {error}"))
+        return 1
+    if not expected:
+        found.only_read += 1
+        return 1
+    if tuple(events[position : position + len(expected)]) != expected:
+        found.faults.append((position + 1, "decided again, it comes out otherwise"))
+        return 1
+    found.again += len(expected)
+    return len(expected)
 
 
 def _is_heard(events: Sequence[Event], position: int) -> bool:
@@ -98,6 +117,10 @@ def _decided(
         case Claimed():
             claim = acts.Claim(text=acts.Text(event.node, event.digest), parent=event.parent, user=True)
             return acts.told(tree, claim, policy or Policy())
+        case Reopened():
+            return acts.reopen(tree, event.reason, event.at)
+        case Lifted():
+            return acts.lift(tree, event.reason, event.at)
         case _ if policy is None:
             return ()
         case UserReceived():

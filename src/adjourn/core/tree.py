@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 
 from adjourn.core.events import (
     Answer,
+    AttemptEnded,
+    AttemptStarted,
     Claimed,
     Ended,
     Event,
+    Guided,
     Held,
+    Inherited,
     Lifted,
     Opened,
     RefusedRead,
@@ -31,6 +35,7 @@ class Node(NamedTuple):
     `number`: of the event that brought it. `at`: when the newest user message on its path was received.
     `registers`: on an answer those after it, on a user message those before it. `read`: its local risk reading is
     complete. `flags`, `family`, `risk_kind`: what the witnesses said, together; `risk_by`: who saw a sign of risk.
+    On an answer: `guided`, what its attempt put into the view; `guided_above`: the nearest such answer above a node.
     On a user message: `still` (nothing about it may count), `begun` (something stands below it).
     """
 
@@ -50,6 +55,8 @@ class Node(NamedTuple):
     still: bool = False
     observe_only: bool = False
     begun: bool = False
+    guided: Guided | None = None
+    guided_above: str | None = None
 
     @property
     def is_user(self) -> bool:
@@ -103,9 +110,9 @@ class Overlay(Nodes):
 class Tree:
     """A conversation as its events made it.
 
-    `number`: of the newest event. `last_hold`: of the event at which a hold last stood. `floor`: of a reviewer's
-    newest act. `blind`: how many messages await a risk reading. `ended`: closing answers that stand, each with
-    the user message that it answers.
+    `number`: of the newest event. `last_hold`: of the event at which a hold last stood. `floor`: of a reviewer's newest
+    act. `blind`: how many messages await a risk reading. `ended`: the ends that stand, by closing answer. `attempts`:
+    what the attempts without an answer yet put into the view.
     """
 
     id: str
@@ -118,7 +125,8 @@ class Tree:
     last_hold: int = 0
     floor: int = 0
     blind: int = 0
-    ended: Mapping[str, str] = field(default_factory=dict)
+    ended: Mapping[str, Ended] = field(default_factory=dict)
+    attempts: Mapping[str, Guided] = field(default_factory=dict)
 
     def draft(self) -> "Tree":
         """Return a tree that reads through to this one and leaves it as it is."""
@@ -147,7 +155,7 @@ class Tree:
         complete answer of this host. An end is committed only where nothing stands below the message, and nothing
         is taken on an ended path: so only the closing answer and that message itself can be asked about.
         """
-        return node in self.ended or node in self.ended.values()
+        return node in self.ended or any(end.node == node for end in self.ended.values())
 
     def standing(self, node: str | None) -> Stage:
         """Return what the tables and registers say at this node, whatever is held or ended."""
@@ -248,7 +256,28 @@ def _answer(tree: Tree, event: Answer) -> None:
         stage=event.stage,
         registers=event.after,
         finish=event.finish,
+        guided=tree.attempts.get(event.attempt or ""),
     )
+    _settled(tree, event.attempt)
+
+
+def _attempt(tree: Tree, event: AttemptStarted) -> None:
+    _settled(tree, event.attempt)
+    if event.guided is not None:
+        tree.attempts = {**tree.attempts, event.attempt: event.guided}
+
+
+def _settled(tree: Tree, attempt: str | None) -> None:
+    if attempt in tree.attempts:
+        tree.attempts = {other: guided for other, guided in tree.attempts.items() if other != attempt}
+
+
+def _inherited(tree: Tree, event: Inherited) -> None:
+    node = tree.nodes[event.node]
+    stage = Stage.ASKED if event.asked else node.stage
+    tree.nodes[event.node] = node._replace(registers=event.registers, stage=stage)
+    tree.held, tree.since_faint = max(tree.held, event.held), event.since_faint
+    tree.frozen = tree.frozen or event.held is not Hold.NO or event.since_faint is not None
 
 
 def _refused(tree: Tree, event: RefusedRead) -> None:
@@ -257,12 +286,14 @@ def _refused(tree: Tree, event: RefusedRead) -> None:
 
 def _arrive(tree: Tree, node: str, **kept: Any) -> None:
     """Set a node that may have been read already, and count it among the blind if a reading is owed."""
-    arrived = tree.nodes.get(node, UNSEEN)._replace(number=tree.number, **kept)
+    parent: str | None = kept["parent"]
+    above = tree.nodes[parent] if parent is not None else UNSEEN
+    guided_above = parent if above.guided else above.guided_above
+    arrived = tree.nodes.get(node, UNSEEN)._replace(number=tree.number, guided_above=guided_above, **kept)
     tree.nodes[node] = arrived
     tree.blind += arrived.blind
-    parent = arrived.parent
-    if parent is not None and (arrived.message or arrived.answer) and not tree.nodes[parent].begun:
-        tree.nodes[parent] = tree.nodes[parent]._replace(begun=True)
+    if parent is not None and (arrived.message or arrived.answer) and not above.begun:
+        tree.nodes[parent] = above._replace(begun=True)
 
 
 def _held(tree: Tree, event: Held) -> None:
@@ -277,7 +308,7 @@ def _held(tree: Tree, event: Held) -> None:
 
 
 def _ended(tree: Tree, event: Ended) -> None:
-    tree.ended = {**tree.ended, event.answer: event.node}
+    tree.ended = {**tree.ended, event.answer: event}
 
 
 def _reopened(tree: Tree, event: Reopened) -> None:
@@ -295,6 +326,9 @@ _MOVES: Mapping[type, Callable[[Tree, Any], None]] = {
     Signals: _signals,
     UserReceived: _received,
     Claimed: _claimed,
+    Inherited: _inherited,
+    AttemptStarted: _attempt,
+    AttemptEnded: lambda tree, event: _settled(tree, event.attempt),
     Answer: _answer,
     RefusedRead: _refused,
     Held: _held,

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from adjourn.core.errors import CallerError
-from adjourn.store.interface import Committed, Conversation, Recorded, Store
+from adjourn.store.interface import Committed, Conversation, Lookup, Recorded, Store
 from adjourn.store.memory import MemoryStore
 from adjourn.store.sqlite import SqliteStore
 from adjourn.store.text import Sealed, sealed
 
-__all__ = ["Committed", "Conversation", "Recorded", "Sealed", "Store", "open_store", "sealed"]
+__all__ = ["Committed", "Conversation", "Lookup", "Recorded", "Sealed", "Store", "open_store", "sealed"]
 
 
 def open_store(url: str) -> Store:

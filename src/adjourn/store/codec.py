@@ -24,6 +24,7 @@ NAMES: Mapping[str, type[Event]] = {
     "signals": events.Signals,
     "user_received": events.UserReceived,
     "claimed": events.Claimed,
+    "inherited": events.Inherited,
     "held": events.Held,
     "attempt_started": events.AttemptStarted,
     "attempt_ended": events.AttemptEnded,

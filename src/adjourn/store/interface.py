@@ -58,16 +58,32 @@ class Conversation:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A keyed digest that leads to a node of a conversation. `own`: this host received or produced that message."""
+
+    digest: bytes
+    conversation: str
+    node: str
+    own: bool
+
+
 class Store(Protocol):
     """Appends events and reads them back. Readers never wait for the writer."""
 
-    async def commit(self, conversation: str, decide: Decide, texts: Sequence[Sealed] = ()) -> Committed:
+    async def commit(
+        self,
+        conversation: str,
+        decide: Decide,
+        texts: Sequence[Sealed] = (),
+        lookups: Sequence[Lookup] = (),
+    ) -> Committed:
         """Append what `decide` makes of the conversation's tree as it is now; afterwards it is durable.
 
         `decide` is pure and may run again. It is run inside the transaction, so nothing comes between what it sees
-        and what is written. Of `texts`, those whose node an event names are kept. With `Erased` among the events,
-        every text of the conversation is gone. What `decide` raises is raised, and nothing is written.
-        Raises StoreError if it could not be written.
+        and what is written. Of `texts` and `lookups`, those whose node an event brings are kept. With `Erased` among
+        the events, every text and look-up of the conversation is gone. What `decide` raises is raised, and nothing
+        is written. Raises StoreError if it could not be written.
         """
         ...
 
@@ -87,8 +103,24 @@ class Store(Protocol):
         """Return all conversations, the newest first."""
         ...
 
+    async def ids(self) -> Sequence[str]:
+        """Return the ids of all conversations that have events, whatever the list says."""
+        ...
+
     async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
         """Return its line in that list, and the chain's digest from which it goes on; None if there is none."""
+        ...
+
+    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
+        """Return where these digests lead."""
+        ...
+
+    async def external(self, scope: str, external: str) -> str | None:
+        """Return the conversation of this scope with this id, ours or the client's; of several, the newest."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """Return this store's own 32 random bytes of that name, made when they are first asked for."""
         ...
 
     async def keep(self, policy: Policy) -> None:

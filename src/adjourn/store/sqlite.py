@@ -7,6 +7,7 @@ BEGIN IMMEDIATE, so that two processes take turns and each decides on what the o
 
 import asyncio
 import queue
+import secrets
 import sqlite3
 import threading
 import time
@@ -24,15 +25,18 @@ from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree
 from adjourn.store import codec
-from adjourn.store.interface import Committed, Conversation, Decide, Recorded, T
+from adjourn.store.interface import Committed, Conversation, Decide, Lookup, Recorded, T
 from adjourn.store.text import Sealed
-from adjourn.store.views import Change, Kept, change, empty, moved, named
+from adjourn.store.views import Change, Kept, brought, change, empty, moved, named
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process's transaction."""
 READERS = 2
 TOGETHER = 64
 """How many waiting commits go into one transaction at most."""
+
+VARIABLES = 500
+"""How many digests are looked up in one query."""
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -45,12 +49,9 @@ class SqliteStore:
         with _failing_as_store_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             database = _open(path)
-            try:
+            with _closed_on_failure(database):
                 _use_wal(database)
                 migrate(database)
-            except BaseException:
-                database.close()
-                raise
         self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, args=(database,), name="adjourn-store", daemon=True)
         self._writer.start()
@@ -59,8 +60,14 @@ class SqliteStore:
         self._open: list[sqlite3.Connection] = []
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="adjourn-read")
 
-    async def commit(self, conversation: str, decide: Decide, texts: Sequence[Sealed] = ()) -> Committed:
-        work = partial(_commit, conversation=conversation, decide=decide, texts=texts)
+    async def commit(
+        self,
+        conversation: str,
+        decide: Decide,
+        texts: Sequence[Sealed] = (),
+        lookups: Sequence[Lookup] = (),
+    ) -> Committed:
+        work = partial(_commit, conversation=conversation, decide=decide, texts=texts, lookups=lookups)
         committed: Committed = await self._in_turn(work)
         return committed
 
@@ -83,9 +90,28 @@ class SqliteStore:
         rows = await self._reading(lambda database: database.execute(query).fetchall())
         return [_line(row) for row in rows]
 
+    async def ids(self) -> Sequence[str]:
+        query = "SELECT DISTINCT conversation FROM events ORDER BY conversation"
+        rows = await self._reading(lambda database: database.execute(query).fetchall())
+        return [conversation for (conversation,) in rows]
+
     async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
         kept = await self._reading(lambda database: _kept(database, conversation))
         return (kept.line, kept.head) if kept.line.number else None
+
+    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
+        return await self._reading(lambda database: _find(database, digests))
+
+    async def external(self, scope: str, external: str) -> str | None:
+        query = (
+            "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
+        )
+        row = await self._reading(lambda database: database.execute(query, (scope, external, external)).fetchone())
+        return row[0] if row else None
+
+    async def secret(self, name: str) -> bytes:
+        value: bytes = await self._in_turn(partial(_secret, name=name))
+        return value
 
     async def keep(self, policy: Policy) -> None:
         row = (policy.digest, codec.encode_policy(policy))
@@ -157,42 +183,80 @@ def _write_together(path: Path, database: sqlite3.Connection, batch: list[tuple[
     """Do each work in one transaction. One that raises is left out, and only its own caller hears of it."""
     if not batch:
         return
-    done: list[tuple[Future[Any], Any]] = []
+    outcomes: list[Callable[[], None]] = []  # told when all is on the disk: a refusal rests on what is, too
+    erased = False
     try:
         with _failing_as_store_error(path):
             database.execute("BEGIN IMMEDIATE")
             for work, future in batch:
                 database.execute("SAVEPOINT work")
                 try:
-                    done.append((future, work(database)))
+                    result = work(database)
+                    outcomes.append(partial(future.set_result, result))
+                    erased = erased or _is_erasure(result)
                 except sqlite3.Error:
                     raise
                 except Exception as error:
                     database.execute("ROLLBACK TO work")
-                    future.set_exception(error)
+                    outcomes.append(partial(future.set_exception, error))
                 database.execute("RELEASE work")
             database.execute("COMMIT")
     except StoreError as error:
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
-        for _, future in batch:
-            if not future.done():
-                future.set_exception(error)
-        return
-    for future, result in done:
-        future.set_result(result)
+        outcomes = [partial(future.set_exception, error) for _, future in batch]
+    if erased:  # else what is gone from the tables would stay in the write-ahead log
+        with suppress(sqlite3.Error):
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for tell in outcomes:
+        tell()
 
 
-def _commit(database: sqlite3.Connection, *, conversation: str, decide: Decide, texts: Sequence[Sealed]) -> Committed:
+def _is_erasure(result: object) -> bool:
+    return isinstance(result, Committed) and any(isinstance(event, Erased) for event in result.events)
+
+
+def _commit(
+    database: sqlite3.Connection,
+    *,
+    conversation: str,
+    decide: Decide,
+    texts: Sequence[Sealed],
+    lookups: Sequence[Lookup],
+) -> Committed:
     kept = _kept(database, conversation)
     made = change(kept, decide)
     _save(database, conversation, made)
     for text in named(texts, made.events):
         row = (conversation, text.node, text.salt, text.text)
         database.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)", row)
+    database.executemany(
+        "INSERT OR IGNORE INTO lookups VALUES (?, ?, ?, ?)",
+        [(lookup.digest, lookup.conversation, lookup.node, lookup.own) for lookup in brought(lookups, made.events)],
+    )
     if any(isinstance(event, Erased) for event in made.events):
-        database.execute("DELETE FROM texts WHERE conversation = ?", (conversation,))
+        for table in ("texts", "lookups"):
+            database.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))
     return Committed(kept.tree.number + 1, made.events)
+
+
+def _find(database: sqlite3.Connection, digests: Sequence[bytes]) -> list[Lookup]:
+    found: list[Lookup] = []
+    for start in range(0, len(digests), VARIABLES):
+        some = digests[start : start + VARIABLES]
+        marks = ", ".join("?" * len(some))
+        query = f"SELECT digest, conversation, node, own FROM lookups WHERE digest IN ({marks})"
+        found += [
+            Lookup(digest, conversation, node, bool(own))
+            for digest, conversation, node, own in database.execute(query, some)
+        ]
+    return found
+
+
+def _secret(database: sqlite3.Connection, *, name: str) -> bytes:
+    database.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32)))
+    value: bytes = database.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
+    return value
 
 
 def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None:
@@ -312,9 +376,19 @@ def _migrations() -> list[str]:
 def _open(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is found by its digest
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA secure_delete = ON")  # what is erased does not stay in free pages
+    with _closed_on_failure(database):
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA secure_delete = ON")  # what is erased does not stay in free pages
     return database
+
+
+@contextmanager
+def _closed_on_failure(database: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
 
 
 def _use_wal(database: sqlite3.Connection) -> None:

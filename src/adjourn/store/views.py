@@ -8,7 +8,7 @@ from adjourn.core.events import Answer, Claimed, Event, Opened, UserReceived
 from adjourn.core.machine import Hold
 from adjourn.core.tree import Node, Overlay, Tree, apply
 from adjourn.store.codec import encode, first_head, next_head
-from adjourn.store.interface import Conversation, Decide, Recorded
+from adjourn.store.interface import Conversation, Decide, Lookup, Recorded
 from adjourn.store.text import Sealed
 
 NEW = Conversation(
@@ -67,6 +67,12 @@ def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
     """Return the texts that these events speak of."""
     digests = {getattr(event, "digest", None) for event in events}
     return [text for text in texts if text.digest in digests]
+
+
+def brought(lookups: Sequence[Lookup], events: Sequence[Event]) -> list[Lookup]:
+    """Return the look-ups that lead to a node of these events."""
+    nodes = {event.node for event in events if isinstance(event, UserReceived | Claimed | Answer)}
+    return [lookup for lookup in lookups if lookup.node in nodes]
 
 
 def _line(line: Conversation, event: Event) -> Conversation:

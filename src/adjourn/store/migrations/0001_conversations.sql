@@ -45,4 +45,22 @@ CREATE TABLE conversations (
     ended INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE INDEX conversations_external ON conversations (scope, external) WHERE external IS NOT NULL;
+
+-- Keyed digests by which a client's messages are recognised; gone after an erasure.
+CREATE TABLE lookups (
+    digest BLOB NOT NULL,
+    conversation TEXT NOT NULL,
+    node TEXT NOT NULL,
+    own INTEGER NOT NULL,
+    PRIMARY KEY (digest, conversation, node)
+) WITHOUT ROWID;
+
+CREATE INDEX lookups_conversation ON lookups (conversation);
+
+CREATE TABLE secrets (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
 CREATE INDEX conversations_newest ON conversations (last_at DESC);

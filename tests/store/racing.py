@@ -1,0 +1,103 @@
+"""What two processes do at the same time to one conversation. `python -m tests.store.racing URL` is the second one.
+
+Each line that it reads is a task, to which it answers `ready`; at the next line it begins, and answers with what was
+acknowledged. Not a test: `test_races.py` starts it.
+"""
+
+import asyncio
+import sys
+from dataclasses import dataclass
+
+import msgspec
+from tests import support
+
+from adjourn.core import acts
+from adjourn.core.events import Event
+from adjourn.core.reading import Flag
+from adjourn.core.tree import Tree
+from adjourn.store import Sealed, Store, open_store
+from adjourn.store.codec import encode
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one of the two does, in which conversation, after how long a moment."""
+
+    conversation: str
+    what: str
+    moment: int
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """What came of it: the number of the first event, and the events as they are kept."""
+
+    first: int
+    events: list[tuple[str, str]]
+
+
+def close(tree: Tree) -> acts.Events:
+    """The model chose twice to close."""
+    return acts.close(tree, support.closing("e1", "u3"), support.QUICK)
+
+
+def confirm(tree: Tree) -> acts.Events:
+    """The person says yes to the question."""
+    return acts.receive(tree, support.message("u2", "a1", support.CONFIRMS), support.QUICK)
+
+
+def send(tree: Tree) -> acts.Events:
+    """The person goes on, on the same branch, at the newest place of it that there is."""
+    newest = next(node for node in ("e1", "u3", "u2.end", "a1") if node in tree.nodes)
+    return acts.receive(tree, support.message("s1", newest, support.BAD), support.QUICK)
+
+
+def risk(tree: Tree) -> acts.Events:
+    """On a branch of its own, the person says that they want to die."""
+    return acts.receive(tree, support.message("s1", None, support.CLEAR_RISK), support.QUICK)
+
+
+def late_clear(tree: Tree) -> acts.Events:
+    """A witness that took its time sees a clear sign of risk in the first message."""
+    seen = support.reading(Flag.RISK, Flag.RISK_CLEAR, witness="judge")
+    return acts.witness(tree, "u1", [seen], support.QUICK)
+
+
+def late_faint(tree: Tree) -> acts.Events:
+    """It sees a faint one."""
+    return acts.witness(tree, "u1", [support.reading(Flag.RISK, witness="judge")], support.QUICK)
+
+
+DOES = {act.__name__: act for act in (close, confirm, send, risk, late_clear, late_faint)}
+TEXTS: list[Sealed] = [support.sealed_text(node) for node in ("e1", "u2", "u2.end", "s1", "s1.end")]
+
+
+async def run(store: Store, task: Task) -> Acknowledged:
+    """Do it, and return what was acknowledged."""
+    for _ in range(task.moment):
+        pass
+    committed = await store.commit(task.conversation, DOES[task.what], TEXTS)
+    return Acknowledged(committed.first, [plain(event) for event in committed.events])
+
+
+def plain(event: Event) -> tuple[str, str]:
+    """Return an event as the store writes it."""
+    name, body = encode(event)
+    return name, body.decode()
+
+
+async def main(url: str) -> None:
+    store = open_store(url)
+    while line := sys.stdin.readline():
+        task = msgspec.json.decode(line, type=Task)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+        done = await run(store, task)
+        sys.stdout.write(msgspec.json.encode(done).decode() + "\n")
+        sys.stdout.flush()
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
