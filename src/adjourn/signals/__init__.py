@@ -1,0 +1,14 @@
+"""Text in, readings out: everything that this machine can see in a message by itself (DESIGN, section 10)."""
+
+from collections.abc import Mapping
+
+from adjourn.signals.combine import THRESHOLDS, Detectors
+from adjourn.signals.detector import Detector, Message, Seen
+from adjourn.signals.lexical import Lexical
+
+__all__ = ["THRESHOLDS", "Detector", "Detectors", "Message", "Seen", "local"]
+
+
+def local(thresholds: Mapping[str, Mapping[str, float]] | None = None) -> Detectors:
+    """Give all local detectors as one witness; `thresholds` replaces single entries of `THRESHOLDS`."""
+    return Detectors([Lexical()], thresholds)

@@ -1,0 +1,316 @@
+"""The detector that reads tables: `lexicon/*.toml` says what is said how; this file only looks it up.
+
+A table has word lists and rules. A rule fires where one phrase (see `phrases`) of each of its slots stands in
+one sentence. Its keys:
+
+find      the slots: each a list of phrases or `@lists`; in this order, unless `ordered = false`
+any       instead of `find`: the phrases of the only slot
+within    how many other words may stand between two slots
+but       phrases that take it back when they stand in the same sentence; `unless`: anywhere in the message
+needs     instead of `find`: names of which each must have been seen in the message
+signal    the name that it scores, with `score`; `family`, `kind`: said along with it
+quoted    whether quotations and code are read as well (default: no)
+plain     only in a message without quotation, code or address
+most      only in a message of at most so many words; `first`: only in the first so many sentences
+whole     the message is nothing but this phrase and words of the list `filler`, and no question
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from typing import Any
+
+from adjourn.core.reading import RiskKind
+from adjourn.signals.detector import NOTHING, OF_ASSISTANTS, OF_USERS, Message, Seen
+from adjourn.signals.normal import END, bare, folded, odd, plain, rough, sentences, tokens
+from adjourn.signals.phrases import Phrases, rarity
+
+_FORMAT = "1"  # of this reader: changes when the same tables would be read otherwise
+_BACK = 8  # how many earlier messages are looked at for what a "come on" presses for
+_ANY = 1 << 30
+_FEW = 4
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of a table."""
+
+    signal: str
+    score: float
+    family: str | None
+    kind: RiskKind | None
+    slots: tuple[Phrases, ...]
+    within: int
+    ordered: bool
+    but: tuple[Phrases, ...]
+    unless: tuple[Phrases, ...]
+    needs: frozenset[str]
+    quoted: bool
+    plain: bool
+    whole: bool
+    most: int
+    first: int
+
+
+class Sentence:
+    """A sentence that remembers what was looked for in it."""
+
+    def __init__(self, words: list[str], place: int) -> None:
+        self.words = words
+        self.place = place
+        self._found: dict[int, list[tuple[int, int]]] = {}
+
+    def find(self, phrases: Phrases) -> list[tuple[int, int]]:
+        """Give the places of some phrases."""
+        known = self._found.get(id(phrases))
+        if known is None:
+            known = self._found[id(phrases)] = phrases.find(self.words)
+        return known
+
+    def fits(self, rule: Rule) -> bool:
+        """Whether the sentence holds what the rule looks for, and nothing that takes it back."""
+        ends: list[int] | None = None
+        for slot in rule.slots:
+            found = self.find(slot)
+            if ends is not None and rule.ordered:
+                found = [one for one in found if any(0 <= one[0] - end <= rule.within for end in ends)]
+            if not found:
+                return False
+            ends = [end for _, end in found]
+        return not any(self.find(phrases) for phrases in rule.but)
+
+
+class Lexicon:
+    """The tables of some files, looked up by rare words."""
+
+    def __init__(self, *names: str) -> None:
+        self._common = _table("common")
+        self._rank = {word: place for place, word in enumerate(self._common["frequent"].split())}
+        self._spelling = {key: tuple(value.split()) for key, value in self._common["spelling"].items()}
+        self._filler = frozenset(self._common["filler"])
+        self._phrases: dict[tuple[str, ...], Phrases] = {}
+        self._sums: list[Rule] = []
+        self._rules = [rule for name in names for rule in self._add(_table(name))]
+        self._starts: dict[str, list[tuple[Rule, tuple[frozenset[str], ...]]]] = {}
+        self._short: frozenset[str] = frozenset()
+        self._gate: frozenset[str] = frozenset()
+        self._build_gate()
+        self._known = frozenset(word for phrases in self._phrases.values() for word in phrases.words)
+
+    def _build_gate(self) -> None:
+        """Note for the rarest words which rules they may start, and which other words those need."""
+        variants: dict[str, set[str]] = {}
+        for word, right in self._spelling.items():
+            for one in right:
+                variants.setdefault(one, {one}).add(word)
+
+        def spelt(words: Iterable[str]) -> frozenset[str]:
+            return frozenset().union(*(variants.get(word, {word}) for word in words))
+
+        for rule in self._rules:
+            slots = sorted(rule.slots, key=lambda slot: -rarity(slot.keys, self._rarity))
+            for phrase in slots[0].needs:
+                needs = sorted(phrase, key=lambda keys: -rarity(keys, self._rarity))
+                others = {spelt(keys) for keys in (*needs[1:], *(slot.keys for slot in slots[1:]))}
+                entry = (rule, tuple(sorted(others, key=len)))
+                for word in spelt(needs[0]):
+                    self._starts.setdefault(word, []).append(entry)
+        short = {word for rule in self._rules if rule.whole for word in rule.slots[0].words}
+        self._short = spelt(short | self._filler | {END})
+        self._gate = frozenset(self._starts)
+
+    def _candidates(self, words: Iterable[str]) -> Iterator[Rule]:
+        """Give the rules that may fire on these words, for all that one of their phrases needs is there."""
+        starts = self._gate.intersection(words)
+        if not starts:
+            return
+        there = frozenset(words)
+        short = there <= self._short
+        for word in starts:
+            for rule, others in self._starts[word]:
+                if rule.whole and not short:
+                    continue
+                for needed in others:
+                    if needed.isdisjoint(there):
+                        break
+                else:
+                    yield rule
+
+    def _add(self, table: Mapping[str, Any]) -> Iterator[Rule]:
+        lists = {**self._common["words"], **table.get("words", {})}
+        for row in table["rule"]:
+            rule = self._rule({**table.get("defaults", {}), **row}, lists)
+            if rule.needs:
+                self._sums.append(rule)
+            else:
+                yield rule
+
+    def _rule(self, row: Mapping[str, Any], lists: Mapping[str, list[str]]) -> Rule:
+        def phrases(name: str) -> tuple[Phrases, ...]:
+            return tuple(self._slot(slot, lists) for slot in row.get(name, ()))
+
+        return Rule(
+            signal=row["signal"],
+            score=row.get("score", 1.0),
+            family=row.get("family"),
+            kind=RiskKind(row["kind"]) if "kind" in row else None,
+            slots=(self._slot(row["any"], lists),) if "any" in row else phrases("find"),
+            within=row.get("within", 8),
+            ordered=row.get("ordered", True),
+            but=phrases("but"),
+            unless=phrases("unless"),
+            needs=frozenset(row.get("needs", ())),
+            quoted=row.get("quoted", False),
+            plain=row.get("plain", False),
+            whole=row.get("whole", False),
+            most=row.get("most", _ANY),
+            first=row.get("first", _ANY),
+        )
+
+    def _slot(self, slot: str | list[str], lists: Mapping[str, list[str]]) -> Phrases:
+        key = tuple(_flat([slot] if isinstance(slot, str) else slot, lists))
+        if key not in self._phrases:
+            self._phrases[key] = Phrases(key, self._spell, self._rarity)
+        return self._phrases[key]
+
+    def _rarity(self, word: str) -> int:
+        return self._rank.get(word, len(self._rank))
+
+    def _spell(self, word: str) -> list[str]:
+        return tokens(folded(word), self._spelling, frozenset())
+
+    def read(self, text: str) -> list[Rule]:
+        """Give the rules that fire on the text; most texts cost a split and a set test."""
+        low = folded(text)
+        words = rough(low)
+        if next(self._candidates(words.split()), None) is None and not odd(low, words):
+            return []
+        own = bare(text)
+        if own is text:
+            fired = self._fire(low, text, (True, False))
+        else:
+            fired = self._fire(low, text, (True,)) + self._fire(folded(own), text, (False,))
+        names = {rule.signal for rule in fired}
+        for rule in self._sums:
+            if rule.needs <= names:
+                fired.append(rule)
+                names.add(rule.signal)
+        return fired
+
+    def _fire(self, low: str, text: str, quoted: tuple[bool, ...]) -> list[Rule]:
+        words = tokens(low, self._spelling, self._known)
+        parts = [Sentence(part, place) for place, part in enumerate(sentences(words))]
+        fired: set[int] = set()
+        spoilt: dict[int, bool] = {}  # by list: whether a phrase of it stands anywhere
+
+        def spoils(phrases: Phrases) -> bool:
+            if id(phrases) not in spoilt:
+                spoilt[id(phrases)] = any(part.find(phrases) for part in parts)
+            return spoilt[id(phrases)]
+
+        few = list(self._candidates(words)) if len(parts) <= _FEW else None  # to look once is cheaper then
+        for part in parts:
+            for rule in self._candidates(part.words) if few is None else few:
+                if (
+                    id(rule) not in fired
+                    and rule.quoted in quoted
+                    and part.place < rule.first
+                    and len(words) <= rule.most
+                    and (self._is_whole(rule, words, text) if rule.whole else part.fits(rule))
+                    and not any(map(spoils, rule.unless))
+                    and (not rule.plain or plain(text))
+                ):
+                    fired.add(id(rule))
+        return [rule for rule in self._rules if id(rule) in fired] if fired else []
+
+    def _is_whole(self, rule: Rule, words: list[str], text: str) -> bool:
+        said = [word for word in words if word != END]
+        core = [word for word in said if word not in self._filler]
+        return "?" not in text and any(rule.slots[0].is_all(one) for one in (said, core))
+
+
+class Lexical:
+    """The lexicon as a detector. The tables are read when the first text is."""
+
+    name = "lexical"
+
+    @cached_property
+    def version(self) -> str:
+        """Of the reader and of all tables: whoever edits one has another version."""
+        tables = sorted(files(__package__).joinpath("lexicon").iterdir(), key=lambda entry: entry.name)
+        content = b"".join(entry.read_bytes() for entry in tables if entry.name.endswith(".toml"))
+        return f"{_FORMAT}.{hashlib.sha256(content).hexdigest()[:8]}"
+
+    @cached_property
+    def _people(self) -> Lexicon:
+        return Lexicon("harmful", "abusive", "risk", "closing")
+
+    @cached_property
+    def _fired(self) -> Callable[[str], tuple[Rule, ...]]:
+        # Remembered, as each message is among the earlier ones of the next few.
+        return lru_cache(_REMEMBERED)(lambda text: tuple(self._people.read(text)))
+
+    @cached_property
+    def _pressing(self) -> Lexicon:
+        return Lexicon("pressing")
+
+    @cached_property
+    def _assistants(self) -> Lexicon:
+        return Lexicon("assistant")
+
+    def user(self, text: str, before: Sequence[Message] = ()) -> Seen:
+        """Read a person's message; one that only presses on asks for what was asked before."""
+        fired = self._fired(text)
+        if not any(map(_counts, fired)):
+            asked = self._asked(before)
+            if asked and (presses := self._pressing.read(text)):
+                return _seen(fired, OF_USERS, also=(presses[0].score, asked.family))
+        return _seen(fired, OF_USERS) if fired else NOTHING
+
+    def _asked(self, before: Sequence[Message]) -> Rule | None:
+        """Give what the newest harmful request among the last messages was, if there is one."""
+        for role, text in reversed(before[-_BACK:]):
+            if role == "user" and any(map(_counts, fired := self._fired(text))):
+                return _surest(fired, "harmful")
+        return None
+
+    def assistant(self, text: str) -> Seen:
+        """Read an assistant's message."""
+        return _seen(self._assistants.read(text), OF_ASSISTANTS)
+
+
+def _counts(rule: Rule) -> bool:
+    return rule.signal == "harmful" and rule.score >= 0.8
+
+
+def _surest(fired: Iterable[Rule], signal: str) -> Rule:
+    return max((rule for rule in fired if rule.signal == signal), key=lambda rule: rule.score)
+
+
+def _seen(fired: Sequence[Rule], names: Iterable[str], also: tuple[float, str | None] | None = None) -> Seen:
+    scores: dict[str, float] = {}
+    for rule in fired:
+        if rule.signal in names:
+            scores[rule.signal] = max(rule.score, scores.get(rule.signal, 0.0))
+    family = _surest(fired, "harmful").family if "harmful" in scores else None
+    if also:
+        scores["harmful"], family = also
+    if not scores:
+        return NOTHING
+    return Seen(scores, family, _surest(fired, "risk").kind if "risk" in scores else None)
+
+
+def _flat(phrases: Iterable[str], lists: Mapping[str, list[str]]) -> Iterable[str]:
+    for phrase in phrases:
+        if phrase.startswith("@"):
+            yield from _flat(lists[phrase[1:]], lists)
+        else:
+            yield phrase
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("lexicon", f"{name}.toml").read_text("utf-8"))
