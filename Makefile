@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: test check docs bench clean
-.DEFAULT_GOAL := test
+.PHONY: test serve check docs bench clean
+.DEFAULT_GOAL := serve
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
@@ -14,6 +14,9 @@ $(READY): pyproject.toml constraints.txt
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+serve: $(READY)
+	$(BIN)/adjourn serve
 
 # Format, lint, types, layers, docs.
 check: $(READY)

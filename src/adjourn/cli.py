@@ -15,7 +15,7 @@ from rich.table import Table
 
 from adjourn.core import acts
 from adjourn.core.errors import AdjournError, UnknownConversation
-from adjourn.core.events import Answer, Claimed, Event, UserReceived
+from adjourn.core.events import Answer, Claimed, Erased, Event, UserReceived
 from adjourn.core.explain import explain
 from adjourn.core.machine import Mode
 from adjourn.core.tree import Tree
@@ -29,6 +29,7 @@ from adjourn.store import Store, open_store
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.store.verify import verify
 from adjourn.version import __version__
+from adjourn.web.serve import Serving, serve
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -47,7 +48,11 @@ class _Group(click.Group):
 def setting(name: str, **attributes: Any) -> Callable[[Command], Command]:
     """Return the option of a setting: `--name`, or ADJOURN_NAME, or a line in the settings file."""
     return click.option(
-        f"--{name}", envvar=f"ADJOURN_{name.upper()}", show_envvar=True, help=SETTINGS[name], **attributes
+        f"--{name}",
+        envvar=f"ADJOURN_{name.upper().replace('-', '_')}",
+        show_envvar=True,
+        help=SETTINGS[name],
+        **attributes,
     )
 
 
@@ -72,12 +77,74 @@ def main(ctx: click.Context, settings: Path | None) -> None:
     ctx.default_map = _defaults(main, load_settings(settings))
 
 
-def _defaults(group: click.Group, found: Mapping[str, str]) -> dict[str, Any]:
+def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every command of a group takes from the settings file."""
     return {
         name: _defaults(command, found) if isinstance(command, click.Group) else dict(found)
         for name, command in group.commands.items()
     }
+
+
+@main.command("serve")
+@setting("host", default="127.0.0.1", show_default=True)
+@setting("port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@setting("upstream")
+@setting("upstream-key")
+@setting("model", default="")
+@setting("country")
+@setting("allow-host", multiple=True)
+@setting("allow-origin", multiple=True)
+@_db
+@_policy
+@_mode
+def serve_command(db: str, policy: Path | None, mode: str | None, host: str, port: int, **options: Any) -> None:
+    """Serve the chat page at /, and the gateway at /v1."""
+    serving = Serving(
+        db=db,
+        policy=load_policy(policy, mode),
+        address=host,
+        port=port,
+        upstream=options["upstream"],
+        key=options["upstream_key"],
+        model=options["model"],
+        country=options["country"],
+        hosts=options["allow_host"],
+        origins=options["allow_origin"],
+    )
+
+    def started(address: str) -> None:
+        for line in start_lines(serving, address):
+            click.echo(line)
+
+    serve(serving, started)
+
+
+def start_lines(serving: Serving, address: str) -> Iterator[str]:
+    """Yield what an operator must know when the server has started."""
+    off = serving.policy.mode is Mode.OFF
+    yield f"Adjourn {__version__} answers on {address}"
+    yield f"  model     {serving.upstream or 'the demo assistant: a script, not a language model (--upstream URL)'}"
+    yield f"  mode      {serving.policy.mode.name.lower()}, policy {serving.policy.revision}"
+    if off:
+        yield "  database  none: in mode off everything passes, and nothing is kept"
+        return
+    yield f"  database  {serving.db}"
+    yield "            The texts of conversations are kept there; adjourn erase CONVERSATION removes one's."
+
+
+@main.command("erase")
+@click.argument("conversation")
+@_db
+def erase_command(conversation: str, db: str) -> None:
+    """Erase the texts of a conversation, with salts, look-up digests and quoted evidence. The chain still verifies."""
+
+    def decide(tree: Tree) -> acts.Events:
+        if tree.opened is None:
+            raise UnknownConversation(f"there is no conversation {conversation}")
+        return (Erased(at=_now()),)
+
+    _with_store(db, lambda store: store.commit(conversation, decide))
+    click.echo(f"{conversation}: erased")
 
 
 @main.command("replay")
@@ -206,13 +273,13 @@ def verify_command(db: str) -> None:
 
     async def check(store: Store) -> int:
         policies, wrong, events, again, chained = await store.policies(), 0, 0, 0, 0
-        conversations = await store.conversations()
-        for line in conversations:
-            found = await verify(store, line.id, policies)
+        conversations = await store.ids()
+        for conversation in conversations:
+            found = await verify(store, conversation, policies)
             events, again, chained = events + found.events, again + found.again, chained + found.only_chained
             wrong += len(found.faults)
             for fault in found.faults:
-                click.echo(f"{line.id}: {fault}")
+                click.echo(f"{conversation}: {fault}")
         click.echo(f"{len(conversations)} conversations, {events} events: {again} decisions came out the same again,")
         click.echo(f"{chained} could only be chained; {wrong} faults.")
         return wrong
@@ -259,6 +326,10 @@ def export_command(conversation: str, form: str, db: str) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(exported), indent=2))
 
 
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _act(name: str, says: str, done: str) -> Callable[[Callable[[Tree, str, int], acts.Events]], None]:
     """Make the command of a reviewer's act, which is recorded with its reason."""
 
@@ -271,7 +342,7 @@ def _act(name: str, says: str, done: str) -> Callable[[Callable[[Tree, str, int]
             def decide(tree: Tree) -> acts.Events:
                 if tree.opened is None:
                     raise UnknownConversation(f"there is no conversation {conversation}")
-                return act(tree, reason, time.time_ns() // 1_000_000)
+                return act(tree, reason, _now())
 
             _with_store(db, lambda store: store.commit(conversation, decide))
             click.echo(f"{conversation}: {done}")

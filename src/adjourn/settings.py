@@ -18,6 +18,14 @@ SETTINGS: Mapping[str, str] = {
     "db": "where conversations are kept: sqlite:///PATH",
     "policy": "the file with the rules",
     "mode": "off, shadow, warn or enforce: no conversation goes further than this",
+    "host": "the address to listen on; only this machine's, without keys",
+    "port": "the port to listen on",
+    "upstream": "the model's API, what stands before /chat/completions; without it the demo assistant answers",
+    "upstream-key": "the key for the model's API, sent in place of the client's",
+    "model": "the model that the chat page asks for",
+    "country": "where the people are (two letters), for help lines",
+    "allow-host": "a further name of this server, as clients write it",
+    "allow-origin": "a further site whose pages may use this server",
 }
 """Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file."""
 
@@ -32,7 +40,7 @@ def default_file() -> Path:
     return platformdirs.user_config_path("adjourn") / "adjourn.toml"
 
 
-def load_settings(path: Path | None) -> Mapping[str, str]:
+def load_settings(path: Path | None) -> Mapping[str, Any]:
     """Return what the settings file says: the one named, else the user's own if there is one."""
     if path is None and not default_file().exists():
         return {}
@@ -41,9 +49,9 @@ def load_settings(path: Path | None) -> Mapping[str, str]:
     for key, value in settings.items():
         if key not in SETTINGS:
             raise CallerError(f"{file}: {key}: there is no such setting; there are {', '.join(SETTINGS)}")
-        if not isinstance(value, str):
+        if not isinstance(value, str | int | list):
             raise CallerError(f"{file}: {key} = {value!r}: text is needed")
-    return settings
+    return {key.replace("-", "_"): value for key, value in settings.items()}
 
 
 def load_policy(path: Path | None, mode: str | None = None) -> Policy:

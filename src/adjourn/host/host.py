@@ -1,0 +1,280 @@
+"""The library: it keeps the conversations and decides; whoever uses it has the sockets and calls the model."""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from adjourn.core import acts
+from adjourn.core.acts import Claim, Events, Message
+from adjourn.core.decide import mode
+from adjourn.core.errors import ClientError
+from adjourn.core.events import Ended, Inherited
+from adjourn.core.machine import Hold, Mode, Registers, Stage
+from adjourn.core.policy import ABUSE, Policy
+from adjourn.core.reading import Flag, RiskKind
+from adjourn.core.tree import Tree, after
+from adjourn.host import lines
+from adjourn.host.identify import Place, locate, path_digest
+from adjourn.host.turn import Turn
+from adjourn.host.words import words
+from adjourn.signals import Detectors, local
+from adjourn.store import Lookup, Sealed, Store, open_store, sealed
+from adjourn.wire import openai_chat
+from adjourn.wire.openai_chat import Note
+from adjourn.wire.request import ASSISTANT, USER, Request
+
+NEW = frozenset({"", "new"})
+"""What some clients send as the id of a chat that has none yet."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Host:
+    """Conversations under a policy. `form`: how guidance is put into a request (developer, system or in_user)."""
+
+    store: Store
+    policy: Policy
+    detectors: Detectors
+    secret: bytes
+    form: str = "in_user"
+    fork_store: bool | None = None
+    country: str | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, url: str, policy: Policy | None = None, *, detectors: Detectors | None = None, **options: Any
+    ) -> AsyncIterator["Host"]:
+        """Open the store at this address for as long as the context lasts."""
+        rules, store = policy or Policy(), open_store(url)
+        try:
+            await store.keep(rules)
+            secret = await store.secret("lookups")
+            yield cls(
+                store=store, policy=rules, detectors=detectors or local(rules.thresholds), secret=secret, **options
+            )
+        finally:
+            await store.close()
+
+    async def begin(
+        self,
+        *,
+        scope: str,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        request: Request | None = None,
+        conversation: str | None = None,
+        retried: bool = False,
+    ) -> Turn:
+        """Take a person's newest message, with the whole history as the client tells it; the model is not called.
+
+        `scope`: who asks; conversations of two scopes never meet. `conversation`: an id of ours or of the client's; the
+        empty string and "new" are none. `retried`: a client's own retry, which gets the words of an end again.
+        """
+        asked = request or openai_chat.parse(msgspec.json.encode({"messages": messages}))
+        if asked.newest < 0:
+            raise ClientError("there is no message of a user in `messages`")
+        external = None if conversation is None or conversation in NEW else conversation
+        place = await locate(self.store, self.secret, scope, asked, external)
+        beginning = _Beginning(self, asked, await self._one(place), scope, external, retried)
+        return await beginning.run()
+
+    async def _one(self, place: Place) -> Place:
+        """Return the place in the conversation that is closed there, if one of several is."""
+        for like in place.like:
+            if await self.store.see(like.conversation, partial(Tree.is_ended, node=like.node)):
+                return place.within(like.conversation)
+        return replace(place.within(None), like=place.like) if place.like else place
+
+    def now(self) -> int:
+        """Return the time, in milliseconds since 1970."""
+        return time.time_ns() // 1_000_000
+
+    def ident(self, kind: str) -> str:
+        """Return a new random id."""
+        return f"{kind}_{secrets.token_hex(10)}"
+
+    def mode(self, tree: Tree) -> Mode:
+        """Return the mode in force in a conversation."""
+        return mode(tree, self.policy)
+
+    def support(self, kind: RiskKind | None) -> dict[str, Any]:
+        """Return the help lines for a kind of risk."""
+        return lines.support(kind, self.country, datetime.now(UTC))
+
+
+class _Beginning:
+    """The first transaction of a turn: what is claimed, the message, what is decided, the attempt."""
+
+    def __init__(
+        self, host: Host, request: Request, place: Place, scope: str, external: str | None, retried: bool
+    ) -> None:
+        self.host, self.request, self.place = host, request, place
+        self.scope, self.external, self.retried = scope, external, retried
+        self.conversation = place.conversation or host.ident("c")
+        self.fresh = [sealed(host.ident("m"), said.text) for said, _ in place.path]
+        before = [(message.role, message.text) for message in request.messages[: request.newest]]
+        self.reading = host.detectors.user(place.newest.text, before)
+        self.closing = sealed(host.ident("m"), words()["closing_request"])
+        self.at = host.now()
+        self.turn = Turn(
+            host=host,
+            request=request,
+            conversation=self.conversation,
+            newest=place.newest,
+            node=self.fresh[-1].node,
+            attempt=host.ident("t"),
+        )
+        self.inherited: Inherited | None = None
+
+    async def run(self) -> Turn:
+        if self.place.like:
+            self.inherited = await self._inherited()
+        texts = [*self.fresh, self.closing]
+        last = len(self.fresh) - 1
+        lookups = [
+            Lookup(said.digest, self.conversation, text.node, own=index == last)
+            for index, ((said, _), text) in enumerate(zip(self.place.path, self.fresh, strict=True))
+        ]
+        closing = path_digest(self.host.secret, self.place.newest.digest, ASSISTANT, self.closing.text)
+        lookups.append(Lookup(closing, self.conversation, self.closing.node, own=True))
+        await self.host.store.commit(self.conversation, self.decide, texts, lookups)
+        if self.turn.ended and not self.turn.refused:
+            await self.turn.read_closing_words()
+        return self.turn
+
+    def decide(self, tree: Tree) -> Events:
+        """Return the facts of the beginning; what they mean is noted on the turn."""
+        host, turn = self.host, self.turn
+        events: Events = ()
+        if tree.opened is None:
+            opened = acts.opening(self.conversation, host.policy, scope=self.scope, external=self.external, at=self.at)
+            events = (opened,)
+        now = after(tree, events)
+        known, claims = self._path(now)
+        turn.node = known[-1] or self.fresh[-1].node
+        if known[-1] is None:
+            events += self._receive(now, known, claims)
+            now = after(tree, events)
+            if not acts.took(events, turn.node):
+                self._refused(now, known)
+                return events
+        ended = self._closed(now)
+        if ended is not None:
+            turn.close(ended)
+            return events
+        node = now.nodes[turn.node]
+        turn.template = "closing_abuse" if acts.family_of(node) == ABUSE else "closing_harm"
+        turn.redirections = node.registers.k
+        turn.notes = self._notes(now, known)
+        alone = turn.newest.index == len(self.request.messages) - 1
+        turn.forks = now.stage(turn.node) is Stage.LAST_RESORT and alone
+        turn.shows(now, events)
+        return (*events, turn.start(now))
+
+    def _path(self, tree: Tree) -> tuple[list[str | None], list[Claim]]:
+        """Return the node of each element of the path (None for a new message), and what must be claimed for it."""
+        nodes: list[str | None] = []
+        claims: list[Claim] = []
+        above: str | None = None
+        for (said, found), text in zip(self.place.path, self.fresh, strict=True):
+            node = _pick(tree, [lookup.node for lookup in found], above)
+            if node is None and said is not self.place.newest:
+                claims.append(self._claim(said.role == USER, text, above))
+                node = text.node
+            nodes.append(node)
+            above = node
+        return nodes, claims
+
+    def _claim(self, user: bool, text: Sealed, above: str | None) -> Claim:
+        detectors = self.host.detectors
+        reading = detectors.user(text.text) if user else detectors.assistant(text.text)
+        return Claim(text=text.reference, parent=above, user=user, readings=(reading,))
+
+    def _receive(self, tree: Tree, known: Sequence[str | None], claims: Sequence[Claim]) -> Events:
+        events: Events = ()
+        if self.inherited is not None:
+            events = acts.tell(tree, claims, self.host.policy)
+            events = (*events, replace(self.inherited, node=self._shared(known)))
+            claims = ()
+        message = Message(
+            text=self.fresh[-1].reference,
+            parent=known[-2] if len(known) > 1 else None,
+            readings=(self.reading,),
+            closing=self.closing.reference,
+            at=self.at,
+            observe_only=self.request.observe_only,
+        )
+        return events + acts.receive(after(tree, events), message, self.host.policy, claims)
+
+    def _closed(self, tree: Tree) -> Ended | None:
+        """Return the end of this message: the one just made, or one that a client's own retry gets again."""
+        mine = [end for end in tree.ended.values() if end.node == self.turn.node]
+        return mine[0] if mine and (self.retried or mine[0].answer == self.closing.node) else None
+
+    def _refused(self, tree: Tree, known: Sequence[str | None]) -> None:
+        """Note that the conversation was closed before; a sign of risk brings help lines all the same."""
+        turn = self.turn
+        turn.refused = True
+        turn.say = words()["refusal"]
+        for node in known[:-1]:
+            for end in tree.ended.values():
+                if node in (end.answer, end.node):
+                    turn.close(end)
+        turn.ended, turn.stage = True, Stage.ENDED
+        if Flag.RISK in self.reading.flags:
+            turn.support = self.host.support(self.reading.risk_kind)
+
+    def _notes(self, tree: Tree, known: Sequence[str | None]) -> list[Note]:
+        """Return what earlier attempts put in on this path: it is put in again, at the same places."""
+        places = {node: said.index for node, (said, _) in zip(known, self.place.path, strict=True) if node}
+        notes: list[Note] = []
+        above = tree.nodes[self.turn.node].guided_above
+        while above is not None:
+            kept = tree.nodes[above]
+            if kept.guided is not None and kept.parent in places:
+                notes.append(Note(places[kept.parent], *kept.guided))
+            above = kept.guided_above
+        return notes[::-1]
+
+    def _shared(self, known: Sequence[str | None]) -> str:
+        """Return the node of the newest answer of the path, whose registers are inherited."""
+        answers = [
+            node for node, (said, _) in zip(known, self.place.path, strict=True) if said.role == ASSISTANT and node
+        ]
+        return answers[-1]
+
+    async def _inherited(self) -> Inherited:
+        """Return what several conversations that nothing tells apart have in common: the least of it."""
+        seen = [
+            await self.host.store.see(like.conversation, partial(_standing, node=like.node)) for like in self.place.like
+        ]
+        least = min((registers for registers, *_ in seen), key=lambda kept: kept.k)
+        warned = all(registers.warned for registers, *_ in seen)
+        since = [since for *_, since in seen if since is not None]
+        return Inherited(
+            node="",
+            registers=replace(least, warned=least.warned if warned else None),
+            asked=all(asked for _, asked, _, _ in seen),
+            held=max(held for _, _, held, _ in seen),
+            since_faint=min(since, default=None),
+            of=tuple(like.conversation for like in self.place.like),
+        )
+
+
+def _standing(tree: Tree, node: str) -> tuple[Registers, bool, Hold, int | None]:
+    return tree.registers(node), tree.standing(node) is Stage.ASKED, tree.held, tree.since_faint
+
+
+def _pick(tree: Tree, nodes: Sequence[str], above: str | None) -> str | None:
+    """Return the node that is meant: where two answers are alike, the one that closed, else the one below `above`."""
+    if len(nodes) < 2:
+        return nodes[0] if nodes else None
+    ended = [node for node in nodes if node in tree.ended]
+    below = [node for node in nodes if tree.nodes[node].parent == above]
+    return (ended or below or nodes)[0]

@@ -1,0 +1,232 @@
+"""One turn, from a person's message to its answer or its end. No socket is opened, and no model is called, here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from adjourn.core import acts
+from adjourn.core.acts import Closing, Events, Reply
+from adjourn.core.decide import guidance
+from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Held, Outcome, Verdict
+from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
+from adjourn.core.receipt import Receipt, receipt
+from adjourn.core.tree import Tree, after
+from adjourn.host.identify import Element, path_digest
+from adjourn.host.words import chooses_end, closing_words, first_question, guided, second_question, words
+from adjourn.store import Lookup, sealed
+from adjourn.wire import openai_chat
+from adjourn.wire.openai_chat import Note
+from adjourn.wire.request import ASSISTANT, Request
+
+if TYPE_CHECKING:
+    from adjourn.host.host import Host
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """What stands after each step of a turn.
+
+    `ended`: the conversation is closed, and no model is called; `refused`: it was closed before, and the message was
+    not taken. `say`: the closing words, or what the host adds behind the answer. `support`: help lines to show, on a
+    turn that showed a sign of risk. `forks`: the model is to be asked `question` first.
+    """
+
+    host: "Host"
+    request: Request
+    conversation: str
+    newest: Element
+    node: str
+    attempt: str
+    stage: Stage = Stage.OPEN
+    notes: Sequence[Note] = ()
+    forks: bool = False
+    redirections: int = 0
+    first_reply: bytes | None = None
+    template: str = "closing_harm"
+    closed_by: str | None = None
+    ended: bool = False
+    refused: bool = False
+    say: str | None = None
+    receipt: Receipt | None = None
+    support: dict[str, Any] | None = None
+    warned: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The request as the model is to see it: the client's own bytes if there is nothing to add."""
+        return openai_chat.view(self.request, self.notes)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The messages that the model is to see."""
+        messages: list[dict[str, Any]] = msgspec.json.decode(self.body)["messages"]
+        return messages
+
+    @property
+    def question_body(self) -> bytes | None:
+        """The side request with which the model is to be asked first whether it wants to close, or None."""
+        if not self.forks:
+            return None
+        form, first = self.host.form, first_question(self.redirections)
+        viewed, added = self.body, [openai_chat.message(form, first)]
+        if form == "in_user":
+            viewed = openai_chat.view(self.request, [*self.notes, Note(self.newest.index, form, first)])
+            added = []
+        if self.first_reply is not None:
+            role = "user" if form == "in_user" else form
+            added += [self.first_reply, openai_chat.message(role, second_question())]
+        return openai_chat.side_request(viewed, added, store=self.host.fork_store)
+
+    @property
+    def question(self) -> list[dict[str, Any]] | None:
+        """The messages with which the model is to be asked first, or None: give what it says to `reply`."""
+        body = self.question_body
+        messages: list[dict[str, Any]] | None = msgspec.json.decode(body)["messages"] if body else None
+        return messages
+
+    @property
+    def object(self) -> dict[str, Any] | None:
+        """What the client is told of this turn beside the answer; None on nearly every turn (WIRE)."""
+        told: dict[str, Any] = {}
+        if self.receipt is not None:
+            told |= {
+                "stage": Stage.ENDED,
+                "ground": self.receipt.ground,
+                "sentence": self.receipt.sentence,
+                "receipt": self.receipt.number,
+                "revision": self.host.policy.revision,
+            }
+        elif self.warned:
+            told["stage"] = Stage.WARNED
+        if self.support is not None:
+            told["support"] = self.support
+        return {"conversation": self.conversation, **told} if told else None
+
+    async def reply(self, said: str, message: bytes | None = None) -> "Turn":
+        """Take what the model said to the question; `message`: every field of it, to be sent back as it is.
+
+        What does not begin with END is CONTINUE, an error too. After a second END the conversation is closed, if every
+        rule still allows that inside the transaction; else the turn goes on with the main request.
+        """
+        if self.first_reply is None and chooses_end(said):
+            self.first_reply = message or openai_chat.message("assistant", said)
+            return self
+        verdict = Verdict.END if chooses_end(said) else Verdict.CONTINUE
+        verdicts = (verdict,) if self.first_reply is None else (Verdict.END, verdict)
+        self.forks = False
+        text = sealed(self.host.ident("m"), closing_words(said, self.template))
+        closing = Closing(
+            words=text.reference,
+            parent=self.node,
+            attempt=self.attempt,
+            verdicts=verdicts,
+            readings=(self.host.detectors.assistant(said),),
+            at=self.host.now(),
+        )
+
+        def decide(tree: Tree) -> Events:
+            standing = next((end for end in tree.ended.values() if end.node == self.node), None)
+            if standing is not None:  # closed meanwhile by another attempt: its words are sent
+                self.close(standing)
+                return ()
+            events = acts.close(tree, closing, self.host.policy)
+            ended = next((event for event in events if isinstance(event, Ended)), None)
+            if ended is not None:
+                self.close(ended)
+                return events
+            return (*events, self.start(after(tree, events)))
+
+        lookup = Lookup(self.digest_of(text.text), self.conversation, text.node, own=True)
+        await self.host.store.commit(self.conversation, decide, [text], [lookup])
+        if self.ended:
+            await self.read_closing_words()
+        return self
+
+    async def answer(self, said: str, finish: Finish = Finish.STOP, *, steps: bool = False) -> "Turn":
+        """Take the model's answer: afterwards it is durable, and `say` is what the host adds behind it.
+
+        `steps`: it calls tools of the client's, so it is not an answer yet.
+        """
+        if steps:
+            return self
+        question, node = words()["question"], self.host.ident("m")
+        with_question = f"{said}\n\n{question}"
+        texts = [sealed(node, said), sealed(node, with_question)]
+        reading, at = self.host.detectors.assistant(said), self.host.now()
+
+        def decide(tree: Tree) -> Events:
+            taken: Events = ()
+            for text in texts:  # the text that is kept is the one that the person reads
+                reply = Reply(
+                    text=text.reference,
+                    parent=self.node,
+                    readings=(reading,),
+                    attempt=self.attempt,
+                    at=at,
+                    finish=finish,
+                    appends=finish is Finish.STOP,
+                )
+                taken = acts.answer(tree, reply, self.host.policy)
+                answer = next(event for event in taken if isinstance(event, Answer))
+                if answer.added is None:
+                    break
+            self.answered(after(tree, taken), taken, answer)
+            return taken
+
+        lookups = [Lookup(self.digest_of(text.text), self.conversation, node, own=True) for text in texts]
+        await self.host.store.commit(self.conversation, decide, texts, lookups)
+        return self
+
+    async def failed(self, outcome: Outcome = Outcome.FAILED) -> None:
+        """Take it that the attempt brought no answer: it settles nothing, and the message can be retried."""
+        event = AttemptEnded(attempt=self.attempt, outcome=outcome)
+        await self.host.store.commit(self.conversation, lambda _: (event,))
+
+    # What the acts above, and the host's beginning of a turn, note inside the transaction.
+
+    def start(self, tree: Tree) -> AttemptStarted:
+        """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view."""
+        told = None if self.forks else guidance(tree, self.node, self.host.policy)
+        put_in = guided(told, self.host.form) if told else None
+        self.stage = tree.stage(self.node)
+        if put_in is not None:
+            self.notes = [*self.notes, Note(self.newest.index, put_in.form, put_in.words)]
+        return AttemptStarted(
+            attempt=self.attempt,
+            node=self.node,
+            guidance=told,
+            guided=put_in,
+            view=self.newest.digest.hex(),
+            at=self.host.now(),
+        )
+
+    def close(self, ended: Ended) -> None:
+        """Note that the conversation is closed."""
+        self.ended, self.stage, self.forks = True, Stage.ENDED, False
+        self.receipt = receipt(self.conversation, ended)
+        self.closed_by = ended.answer
+
+    def answered(self, tree: Tree, taken: Events, answer: Answer) -> None:
+        """Note what came of an answer."""
+        self.stage = tree.stage(answer.node)
+        self.say = words()[answer.added] if answer.added else None
+        self.warned = answer.kind is AnswerKind.WARN and answer.after.warned == answer.node
+        self.shows(tree, taken)
+
+    def shows(self, tree: Tree, taken: Events) -> None:
+        """Note whether these facts show a hold, and so help lines."""
+        held = next((event for event in taken if isinstance(event, Held) and event.level is Hold.SHOWN), None)
+        if held is not None and self.host.mode(tree) >= Mode.WARN:
+            self.support = self.host.support(held.kind)
+
+    def digest_of(self, said: str) -> bytes:
+        """Return the digest by which an answer with these words is recognised."""
+        return path_digest(self.host.secret, self.newest.digest, ASSISTANT, said)
+
+    async def read_closing_words(self) -> None:
+        """Say the words with which the conversation was closed."""
+        texts = await self.host.store.texts(self.conversation)
+        kept = texts.get(self.closed_by or "")
+        self.say = kept.text if kept else words()["refusal"]

@@ -1,0 +1,47 @@
+"""What the host says: to people, in their language, and to the model. Files that a person can read and change."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+from adjourn.core.events import Guided
+from adjourn.core.machine import Guidance
+
+CLOSING_LENGTH = 600
+"""Closing words are cut to this many characters."""
+
+
+@cache
+def words(name: str = "en") -> Mapping[str, str]:
+    """Return the texts of a file in this folder: a language's, `guidance` or `fork`."""
+    text = resources.files("adjourn.host.words").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return {key: value.strip() for key, value in tomllib.loads(text).items()}
+
+
+def guided(guidance: Guidance, form: str) -> Guided:
+    """Return the guidance as it is put into the upstream view."""
+    first = f"[adjourn/{guidance}] A note from the application, not from the person. It is about your next answer only."
+    return Guided(form, f"{first}\n{words('guidance')[guidance]}")
+
+
+def first_question(count: int) -> str:
+    """Return what the model is asked at LAST_RESORT."""
+    return f"{words('fork')['first'].format(count=count)}\n\n{words('fork')['last_line']}"
+
+
+def second_question() -> str:
+    """Return what the model is asked after its first END."""
+    return f"{words('fork')['second']}\n\n{words('fork')['last_line']}"
+
+
+def closing_words(reply: str, template: str) -> str:
+    """Return the words below the first line of the model's second END, or the template if there are none."""
+    _, _, below = reply.strip().partition("\n")
+    return below.strip()[:CLOSING_LENGTH].strip() or words()[template]
+
+
+def chooses_end(reply: str) -> bool:
+    """Whether a fork's reply begins with the word END."""
+    first = reply.split(maxsplit=1)
+    return bool(first) and first[0].strip(".,:;!*_\"'`") == "END"

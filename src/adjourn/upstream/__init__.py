@@ -1,0 +1,1 @@
+"""The other side of the wire: what answers in place of, or as, the model."""

@@ -1,0 +1,71 @@
+"""The model's API over HTTP: bytes go up as they are, and come back as they are."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from adjourn.core.errors import UpstreamError
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 600.0
+
+
+class UpstreamLate(UpstreamError):
+    """The model's API did not answer in time."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """What the model's API answered: status and headers at once, the body as it comes."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+    async def body(self) -> bytes:
+        """Return the whole body."""
+        return b"".join([chunk async for chunk in self.chunks])
+
+
+class Upstream:
+    """One endpoint of a model's API. `url`: what stands before `/chat/completions`; `key`: sent for the client's."""
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self.key = key
+        self._session: aiohttp.ClientSession | None = None
+
+    @asynccontextmanager
+    async def ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[Answered]:
+        """Send a request and yield the answer; raises UpstreamError if there is none, or if it breaks off."""
+        sent = {**headers, "Accept-Encoding": "identity"}
+        if self.key is not None:
+            sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
+            sent["Authorization"] = f"Bearer {self.key}"
+        try:
+            async with self._opened().request(
+                method, self.url + path, data=body, headers=sent, allow_redirects=False
+            ) as answer:
+                yield Answered(answer.status, answer.headers, answer.content.iter_any())
+        except TimeoutError as error:
+            raise UpstreamLate(f"the model at {self.url} did not answer in time") from error
+        except aiohttp.ClientError as error:
+            raise UpstreamError(f"the model at {self.url} could not be reached, or broke off: {error}") from error
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, connector=connector, auto_decompress=False, skip_auto_headers=("User-Agent",)
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,104 @@
+"""The server's routes, and the guard in front of all of them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adjourn.host import Host
+from adjourn.upstream.client import Upstream
+from adjourn.web.gateway import Gateway, refused
+from adjourn.web.guard import Guard
+from adjourn.web.page import HERE, chat_page, support
+
+Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
+
+NOT_OFFERED = "this address is not offered: a side door past a closed conversation would be one"
+LATER = "this address comes with a later version; /v1/chat/completions is there"
+
+
+def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", demo: bool = False) -> ASGIApp:
+    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with opened() as (host, upstream):
+            app.state.gateway = Gateway(host, upstream)
+            yield
+
+    async def chat(request: Request) -> Response:
+        gateway: Gateway = request.app.state.gateway
+        return await gateway.chat(request)
+
+    async def models(request: Request) -> Response:
+        gateway: Gateway = request.app.state.gateway
+        return await gateway.models(request)
+
+    async def page(request: Request) -> Response:
+        return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
+
+    async def lines(request: Request) -> Response:
+        return await support(request, request.app.state.gateway.host)
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def later(_: Request) -> Response:
+        return refused(404, LATER)
+
+    async def not_offered(_: Request) -> Response:
+        return refused(404, NOT_OFFERED)
+
+    routes = [
+        Route("/", page),
+        Route("/c/{conversation}", page),
+        Route("/healthz", health),
+        Route("/api/support", lines),
+        Route("/v1/chat/completions", chat, methods=["POST"]),
+        Route("/v1/models", models, methods=["GET"]),
+        Route("/v1/messages", later, methods=["POST"]),
+        Route("/v1/responses", later, methods=["POST"]),
+        Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+    return guarded(Starlette(routes=routes, lifespan=lifespan), guard)
+
+
+def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
+    """Return the application behind the guard, which also answers the questions of browsers before a request."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        cors = guard.cors(headers)
+        refusal = guard.refusal(scope["method"], headers)
+        if refusal is not None:
+            await refused(refusal.status, refusal.message)(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            allowed = {"Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Allow-Methods": "GET, POST"}
+            await Response(status_code=204, headers=cors | allowed if cors else None)(scope, receive, send)
+        elif cors:
+            await app(scope, receive, _adding(send, cors))
+        else:
+            await app(scope, receive, send)
+
+    return serve
+
+
+def _adding(send: Send, more: dict[str, str]) -> Send:
+    async def sending(message: dict[str, object]) -> None:
+        if message["type"] == "http.response.start":
+            headers = message.setdefault("headers", [])
+            assert isinstance(headers, list)
+            headers.extend((name.lower().encode(), value.encode()) for name, value in more.items())
+        await send(message)
+
+    return sending  # type: ignore[return-value]

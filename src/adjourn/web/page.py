@@ -1,0 +1,97 @@
+"""The chat page: rendered on the server, a client of the gateway like any other."""
+
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+
+from adjourn.core.events import Ended, Held
+from adjourn.core.machine import Hold
+from adjourn.core.reading import RiskKind
+from adjourn.core.receipt import receipt
+from adjourn.host import Host
+from adjourn.store.export import export, exported_time
+from adjourn.web import headers
+
+HERE = Path(__file__).parent
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+"""The page's Content-Security-Policy: nothing from elsewhere, and no script in the page itself."""
+
+SAFE = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+@cache
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(HERE / "templates")
+    return jinja2.Environment(loader=loader, autoescape=True).get_template("chat.html")
+
+
+async def chat_page(request: Request, host: Host | None, *, model: str, demo: bool) -> Response:
+    """Answer `GET /` and `GET /c/ID`: a browser sees its own conversations only."""
+    wanted = request.path_params.get("conversation")
+    found = await _conversation(host, headers.scope(request, None), wanted) if host and wanted else None
+    if wanted and found is None:
+        return PlainTextResponse("There is no such chat in this browser.", status_code=404, headers=SAFE)
+    nothing: dict[str, Any] = {"conversation": None, "messages": [], "ended": {}, "support": None}
+    data = (found or nothing) | {"model": model, "demo": demo}
+    page = HTMLResponse(_template().render(data=data), headers={**SAFE, "Cache-Control": "no-store"})
+    if headers.BROWSER not in request.cookies:
+        page.set_cookie(
+            headers.BROWSER, secrets.token_urlsafe(24), max_age=YEAR_SECONDS, httponly=True, samesite="strict"
+        )
+    return page
+
+
+async def _conversation(host: Host, scope: str, wanted: str) -> dict[str, Any] | None:
+    """Return what the page shows of a stored conversation of this scope."""
+    conversation = await host.store.external(scope, wanted)
+    if conversation is None:
+        return None
+    events = [row.event for row in await host.store.read(conversation)]
+    exported = export(conversation, events, await host.store.texts(conversation))
+    nodes = {message["index"]: message["node"] for message in exported["messages"]}
+    shown = [event for event in events if isinstance(event, Held) and event.level is Hold.SHOWN]
+    standing = await host.store.see(conversation, lambda tree: set(tree.ended))
+    ends = {event.answer: receipt(conversation, event) for event in events if isinstance(event, Ended)}
+    return {
+        "conversation": conversation,
+        "messages": [
+            {**message, "parent": nodes.get(message["parent"]), "text": message["text"] or ""}
+            for message in exported["messages"]
+        ],
+        "ended": {
+            answer: {
+                "sentence": end.sentence,
+                "receipt": end.number,
+                "ground": end.ground,
+                "at": exported_time(end.at),
+            }
+            for answer, end in ends.items()
+            if answer in standing
+        },
+        "support": host.support(shown[-1].kind) if exported["held"] == "shown" else None,
+    }
+
+
+async def support(request: Request, host: Host | None) -> Response:
+    """Answer `GET /api/support`: help lines for where this server's people are."""
+    kind = request.query_params.get("kind", RiskKind.SELF)
+    if host is None or kind not in list(RiskKind):
+        return JSONResponse({"error": f"kind must be one of {', '.join(RiskKind)}"}, status_code=422)
+    return JSONResponse(host.support(RiskKind(kind)), headers=SAFE)

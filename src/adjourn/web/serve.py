@@ -1,0 +1,147 @@
+"""Running the server, and the demo assistant behind it where no other model is named."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from adjourn.core.errors import CallerError
+from adjourn.core.machine import Mode
+from adjourn.core.policy import Policy
+from adjourn.host import Host
+from adjourn.signals import Detectors
+from adjourn.signals.lexical import Lexical
+from adjourn.upstream.client import Upstream
+from adjourn.upstream.demo import demo_app
+from adjourn.upstream.stand_ins import StandIns
+from adjourn.web.app import create_app
+from adjourn.web.guard import LOCAL, Guard
+
+DEMO = "adjourn-demo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What the server is started with. `upstream`: a model's address, or None for the demo assistant."""
+
+    db: str
+    policy: Policy
+    address: str = "127.0.0.1"
+    port: int = 8080
+    upstream: str | None = None
+    key: str | None = None
+    model: str = ""
+    country: str | None = None
+    hosts: Sequence[str] = ()
+    origins: Sequence[str] = ()
+
+
+def serve(serving: Serving, started: Callable[[str], None]) -> None:
+    """Serve until a signal comes; `started` is told the address once it answers."""
+    if serving.address not in LOCAL and serving.address != "::1":
+        raise CallerError(
+            f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
+        )
+    bound = _bound(serving.address, serving.port)
+    server = _Server(_config(application(serving)), started)
+    server.run(sockets=[bound])
+
+
+def application(serving: Serving) -> ASGIApp:
+    """Return the server's application, which opens its store and its upstream when it starts."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[tuple[Host | None, Upstream]]:
+        async with _upstream(serving) as upstream:
+            if serving.policy.mode is Mode.OFF:
+                yield None, upstream
+                return
+            form = "developer" if "api.openai.com" in upstream.url else "in_user"
+            own = form == "developer"
+            async with Host.open(
+                serving.db,
+                serving.policy,
+                detectors=detectors(serving),
+                form=form,
+                fork_store=False if own else None,
+                country=serving.country,
+            ) as host:
+                yield host, upstream
+
+    guard = Guard(hosts=serving.hosts, origins=serving.origins)
+    demo = serving.upstream is None
+    return create_app(opened, guard, model=serving.model or (DEMO if demo else ""), demo=demo)
+
+
+def detectors(serving: Serving) -> Detectors:
+    """Return the local detectors; with the demo assistant, two harmless phrases stand for harm and abuse.
+
+    Raises CallerError if one cannot read at all: every message would be blind, and nothing could ever be closed.
+    """
+    stand_ins = [StandIns()] if serving.upstream is None else []
+    found = Detectors([Lexical(), *stand_ins], serving.policy.thresholds)
+    failed = found.user("Hello").failed + found.assistant("Hello").failed
+    if failed:
+        raise CallerError(f"these detectors cannot read: {', '.join(dict.fromkeys(failed))}")
+    return found
+
+
+@asynccontextmanager
+async def _upstream(serving: Serving) -> AsyncIterator[Upstream]:
+    if serving.upstream is not None:
+        upstream = Upstream(serving.upstream, serving.key)
+        yield upstream
+        await upstream.close()
+        return
+    bound = _bound("127.0.0.1", 0)
+    server = _Inner(_config(demo_app()), lambda _: None)
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1")
+    try:
+        yield upstream
+    finally:
+        await upstream.close()
+        server.should_exit = True
+        await running
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address.strip("[]"), port))
+    except OSError as error:
+        bound.close()
+        raise CallerError(f"--port {port}: {error.strerror}") from None
+    return bound
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="on")
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._told = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            address, port = sockets[0].getsockname()[:2]
+            self._told(f"http://{f'[{address}]' if ':' in address else address}:{port}")
+
+
+class _Inner(_Server):
+    """The demo's server: signals are the outer one's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

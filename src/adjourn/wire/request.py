@@ -1,0 +1,84 @@
+"""A request to a chat model, as much of it as Adjourn reads; the rest is bytes that pass."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from adjourn.core.errors import ClientError
+
+USER, ASSISTANT, TOOL, CONTEXT = "user", "assistant", "tool", "context"
+
+
+@dataclass(frozen=True, slots=True)
+class WireMessage:
+    """A message of a request. `role`: what it is to Adjourn. `others`: what it holds beside text, as bytes.
+
+    `steps`: an assistant's message with tool calls, so not an answer yet.
+    """
+
+    role: str
+    text: str
+    others: bytes = b""
+    steps: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it came. `observe_only`: nothing may be inserted, asked or ended in it (WIRE)."""
+
+    body: bytes
+    model: str
+    stream: bool
+    messages: Sequence[WireMessage]
+    observe_only: bool
+    tools: bool
+    user: str | None
+
+    @property
+    def newest(self) -> int:
+        """The index of the newest user message; -1 if no user has words in it."""
+        roles = [message.role for message in self.messages]
+        return len(roles) - 1 - roles[::-1].index(USER) if USER in roles else -1
+
+
+def decoded(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object of a body.
+
+    Raises ClientError for what is not JSON, not UTF-8, has lone surrogates, is nested too deeply, or says
+    `messages`, `role` or `content` twice in one object: two readers must not read two histories.
+    """
+    try:
+        data = msgspec.json.decode(body)
+    except UnicodeDecodeError:
+        raise ClientError("the body is not UTF-8") from None
+    except RecursionError:
+        raise ClientError("the body is nested too deeply") from None
+    except msgspec.DecodeError as error:
+        raise ClientError(f"the body is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ClientError("the body is not a JSON object")
+    if _may_repeat(body, data):
+        json.loads(body, object_pairs_hook=_once)
+    return data
+
+
+_KEYS = (b'"messages"', b'"role"', b'"content"')
+
+
+def _may_repeat(body: bytes, data: Mapping[str, Any]) -> bool:
+    """Whether a key could stand twice: seen without a second parse for nearly every body."""
+    messages = data.get("messages")
+    most = len(messages) if isinstance(messages, list) else 0
+    return b"\\u00" in body or any(
+        body.count(key) > allowed for key, allowed in zip(_KEYS, (1, most, most), strict=True)
+    )
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    for key in ("messages", "role", "content"):
+        if sum(name == key for name, _ in pairs) > 1:
+            raise ClientError(f"the body has `{key}` twice in one object")
+    return dict(pairs)
