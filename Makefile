@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: test serve check docs bench clean
+.PHONY: test serve check docs picture bench clean
 .DEFAULT_GOAL := serve
 
 $(READY): pyproject.toml constraints.txt
@@ -30,9 +30,14 @@ check: $(READY)
 docs: $(READY)
 	$(BIN)/python docs/generate.py
 
+# The picture in the README, from the running page.
+picture: $(READY)
+	$(BIN)/python docs/picture.py
+
 bench: $(READY)
 	$(BIN)/python -m bench.turns
 	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.gateway
 
 clean:
 	rm -rf .venv

@@ -151,11 +151,12 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
     On an ended path it is refused, unless it shows a clear sign of risk: that lifts every end first. A message
     below one without an answer puts a void one between them.
     """
-    _check(tree, message.text.node, claimed[0].parent if claimed else message.parent)
+    below = claimed[0].parent if claimed else message.parent
+    _check(tree, message.text.node, below)
     draft = _Draft(tree, policy)
     draft.read(message.text.node, message.readings)
-    if draft.tree.is_ended(claimed[0].parent if claimed else message.parent):
-        _refuse(draft, message)
+    if draft.tree.is_ended(below):
+        _refuse(draft, message, below)
         return tuple(draft.events)
     _tell(draft, claimed)
     parent = _parent(draft, message.parent, message.text.node, message.at)
@@ -400,13 +401,13 @@ def _parent(draft: _Draft, parent: str | None, node: str, at: int) -> str | None
     return gap.text.node
 
 
-def _refuse(draft: _Draft, message: Message) -> None:
+def _refuse(draft: _Draft, message: Message, below: str | None) -> None:
     """Leave a trace of a refused message only where it shows a sign of risk or could not be read."""
     seen = draft.tree.nodes.get(message.text.node, UNSEEN)
     if seen.read and not seen.risk_by:
         draft.events.clear()
         return
-    draft.add(RefusedRead(text=message.text.node, parent=message.parent, digest=message.text.digest, at=message.at))
+    draft.add(RefusedRead(text=message.text.node, parent=below, digest=message.text.digest, at=message.at))
 
 
 def _end(

@@ -171,7 +171,7 @@ RULES: Mapping[str, Rule] = {
         "after them a warning was given",
         "no warning was given after them",
         lambda case: case.registers.warned is not None,
-        lambda case: (case.registers.warned,) if case.registers.warned else (),
+        lambda case: _warning(case),
     ),
     "went_on": Rule(
         "P3",
@@ -213,6 +213,15 @@ RULES: Mapping[str, Rule] = {
         lambda case: (case.node,),
     ),
 }
+
+
+def _warning(case: Case) -> tuple[str, ...]:
+    """Return the bad message that was answered with the warning, and the warning."""
+    warned = case.registers.warned
+    if warned is None:
+        return ()
+    answered = case.tree.nodes.get(warned, UNSEEN).parent
+    return (answered, warned) if answered else (warned,)
 
 
 def _question(case: Case) -> tuple[str, ...]:

@@ -164,6 +164,9 @@ class _Beginning:
             if not acts.took(events, turn.node):
                 self._refused(now, known)
                 return events
+        elif self._goes_on(now):
+            self._refused(now, known)
+            return events
         ended = self._closed(now)
         if ended is not None:
             turn.close(ended)
@@ -212,6 +215,12 @@ class _Beginning:
         )
         return events + acts.receive(after(tree, events), message, self.host.policy, claims)
 
+    def _goes_on(self, tree: Tree) -> bool:
+        """Whether the request goes on with a closed answer, or one put in its place, instead of a new message."""
+        if self.place.tail is None or not tree.is_ended(self.turn.node):
+            return False
+        return not any(found.own and found.node not in tree.ended for found in self.place.tail)
+
     def _closed(self, tree: Tree) -> Ended | None:
         """Return the end of this message: the one just made, or one that a client's own retry gets again."""
         mine = [end for end in tree.ended.values() if end.node == self.turn.node]
@@ -222,7 +231,7 @@ class _Beginning:
         turn = self.turn
         turn.refused = True
         turn.say = words()["refusal"]
-        for node in known[:-1]:
+        for node in known:
             for end in tree.ended.values():
                 if node in (end.answer, end.node):
                     turn.close(end)
@@ -272,9 +281,9 @@ def _standing(tree: Tree, node: str) -> tuple[Registers, bool, Hold, int | None]
 
 
 def _pick(tree: Tree, nodes: Sequence[str], above: str | None) -> str | None:
-    """Return the node that is meant: where two answers are alike, the one that closed, else the one below `above`."""
+    """Return the node that is meant: of two that are alike the one where it is closed, else the one below `above`."""
     if len(nodes) < 2:
         return nodes[0] if nodes else None
-    ended = [node for node in nodes if node in tree.ended]
+    ended = [node for node in nodes if tree.is_ended(node)]
     below = [node for node in nodes if tree.nodes[node].parent == above]
     return (ended or below or nodes)[0]

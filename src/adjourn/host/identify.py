@@ -28,12 +28,13 @@ class Place:
     """Where a request stands.
 
     `conversation`: None for a new one. `path`: the elements before the newest user message, and then that one, each
-    with the nodes that it may be. `like`: where the newest answer may stand, if nothing tells several conversations
-    apart.
+    with the nodes that it may be. `tail`: the nodes that the answer below it may be, if the request goes on with one
+    ("continue response"). `like`: where the newest answer may stand, if nothing tells several conversations apart.
     """
 
     conversation: str | None
     path: Sequence[tuple[Element, Sequence[Lookup]]]
+    tail: Sequence[Lookup] | None = None
     like: Sequence[Lookup] = ()
 
     @property
@@ -44,11 +45,15 @@ class Place:
     def within(self, conversation: str | None) -> "Place":
         """Return the place in this conversation."""
         path = [(said, [node for node in nodes if node.conversation == conversation]) for said, nodes in self.path]
-        return Place(conversation=conversation, path=path)
+        tail = self.tail and [node for node in self.tail if node.conversation == conversation]
+        return Place(conversation=conversation, path=path, tail=tail)
 
 
 def elements(secret: bytes, scope: str, request: Request) -> Iterator[Element]:
-    """Yield the path of a request up to its newest user message: context and tools are no nodes."""
+    """Yield the path of a request up to its newest user message: context and tools are no nodes.
+
+    Behind it comes the answer that the request goes on with, if there is one beside calls of tools.
+    """
     digest = hashlib.blake2b(scope.encode(), key=secret, digest_size=16).digest()
     answer: list[int] = []
     for index, message in enumerate(request.messages[: request.newest + 1]):
@@ -60,6 +65,13 @@ def elements(secret: bytes, scope: str, request: Request) -> Iterator[Element]:
                 digest, answer = said.digest, []
             yield (said := _element(secret, digest, request, [index], USER))
             digest = said.digest
+    tail = [
+        index
+        for index, message in enumerate(request.messages)
+        if index > request.newest and message.role == ASSISTANT and not message.steps
+    ]
+    if tail:
+        yield _element(secret, digest, request, tail, ASSISTANT)
 
 
 def _element(secret: bytes, above: bytes, request: Request, indices: Sequence[int], role: str) -> Element:
@@ -77,11 +89,13 @@ def path_digest(secret: bytes, above: bytes, role: str, text: str, others: bytes
 
 async def locate(store: Store, secret: bytes, scope: str, request: Request, external: str | None) -> Place:
     """Return where a request with a user's words stands."""
-    path = list(elements(secret, scope, request))
+    said = list(elements(secret, scope, request))
     found: dict[bytes, list[Lookup]] = {}
-    for lookup in await store.find([element.digest for element in path]):
+    for lookup in await store.find([element.digest for element in said]):
         found.setdefault(lookup.digest, []).append(lookup)
-    place = Place(conversation=None, path=[(element, found.get(element.digest, ())) for element in path])
+    path = [(element, found.get(element.digest, ())) for element in said]
+    tail = path.pop()[1] if said[-1].role == ASSISTANT else None
+    place = Place(conversation=None, path=path, tail=tail)
     if external is not None:
         return place.within(await store.external(scope, external))
     own = ([node for node in nodes if node.own] for said, nodes in reversed(place.path[:-1]) if said.role == ASSISTANT)

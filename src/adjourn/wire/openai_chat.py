@@ -223,21 +223,36 @@ def read_chunk(reply: Reply, event: bytes) -> bool:
 
 def with_object(body: bytes, adjourn: Mapping[str, Any] | None, more: str = "") -> bytes:
     """Return a plain answer with Adjourn's object in it, and the host's own words behind the model's."""
-    insertions = []
-    if adjourn is not None:
-        end = body.rindex(b"}")
-        insertions.append(Insertion(end, b',"adjourn":' + msgspec.json.encode(adjourn)))
-    if more:
-        message_at = members(body, elements(body, members(body)["choices"].start)[0].start)["message"]
-        content = members(body, message_at.start)["content"]
-        insertions.append(Insertion(content.end - 1, msgspec.json.encode("\n\n" + more)[1:-1]))
-    return insert(body, insertions)
+    said = _with_words(body, more) if more else body
+    return said if adjourn is None or not _is_object(said) else _with_member(said, adjourn)
 
 
 def event_with_object(event: bytes, adjourn: Mapping[str, Any]) -> bytes:
     """Return the streamed event with Adjourn's object in its data."""
-    end = event.rindex(b"}")
-    return event[:end] + b',"adjourn":' + msgspec.json.encode(adjourn) + event[end:]
+    return _with_member(event, adjourn) if _is_object(sse.data_of(event) or b"") else event
+
+
+def _with_words(body: bytes, more: str) -> bytes:
+    message_at = members(body, elements(body, members(body)["choices"].start)[0].start)["message"]
+    content = members(body, message_at.start).get("content")
+    if content is None:
+        return insert(body, [Insertion(message_at.end - 1, b',"content":' + msgspec.json.encode(more))])
+    if body[content.start : content.start + 1] == b'"':
+        return insert(body, [Insertion(content.end - 1, msgspec.json.encode("\n\n" + more)[1:-1])])
+    return body[: content.start] + msgspec.json.encode(more) + body[content.end :]  # it was null
+
+
+def _is_object(data: bytes) -> bool:
+    """Whether a member can be put in; an answer that cannot be read goes to the client as it is."""
+    try:
+        return bool(decoded(data))
+    except ClientError:
+        return False
+
+
+def _with_member(data: bytes, adjourn: Mapping[str, Any]) -> bytes:
+    end = data.rindex(b"}")
+    return insert(data, [Insertion(end, b',"adjourn":' + msgspec.json.encode(adjourn))])
 
 
 def event_with_words(event: bytes, words: str) -> bytes:

@@ -52,6 +52,8 @@ def decoded(body: bytes) -> Mapping[str, Any]:
     """
     try:
         data = msgspec.json.decode(body)
+        if isinstance(data, dict) and _may_repeat(body, data):
+            json.loads(body, object_pairs_hook=_once)
     except UnicodeDecodeError:
         raise ClientError("the body is not UTF-8") from None
     except RecursionError:
@@ -60,25 +62,24 @@ def decoded(body: bytes) -> Mapping[str, Any]:
         raise ClientError(f"the body is not JSON: {error}") from None
     if not isinstance(data, dict):
         raise ClientError("the body is not a JSON object")
-    if _may_repeat(body, data):
-        json.loads(body, object_pairs_hook=_once)
     return data
 
 
-_KEYS = (b'"messages"', b'"role"', b'"content"')
+_KEYS = ("messages", "role", "content")
 
 
 def _may_repeat(body: bytes, data: Mapping[str, Any]) -> bool:
     """Whether a key could stand twice: seen without a second parse for nearly every body."""
     messages = data.get("messages")
-    most = len(messages) if isinstance(messages, list) else 0
+    objects = [data, *(messages if isinstance(messages, list) else ())]
     return b"\\u00" in body or any(
-        body.count(key) > allowed for key, allowed in zip(_KEYS, (1, most, most), strict=True)
+        body.count(b'"%s"' % key.encode()) > sum(isinstance(found, dict) and key in found for found in objects)
+        for key in _KEYS
     )
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    for key in ("messages", "role", "content"):
+    for key in _KEYS:
         if sum(name == key for name, _ in pairs) > 1:
             raise ClientError(f"the body has `{key}` twice in one object")
     return dict(pairs)
