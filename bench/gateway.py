@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import socket
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from starlette.routing import Route
 from adjourn.core.policy import Policy
 from adjourn.upstream.client import Upstream
 from adjourn.web import headers
-from adjourn.web.serve import Serving, application
+from adjourn.web.serve import SWITCH_SECONDS, Serving, application
 
 CLIENTS, ROUNDS, SECONDS, ONE_BY_ONE = 32, 3, 3.0, 200
 ANSWER = json.dumps(
@@ -91,7 +92,8 @@ def bare(upstream: str) -> Starlette:
 
 
 def gateway(upstream: str, db: str) -> Any:
-    """Adjourn, with its store and the lexical layer."""
+    """Adjourn, with its store and the lexical layer, as `adjourn serve` sets it up."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     return application(Serving(db=db, policy=Policy(), upstream=upstream))
 
 
@@ -171,14 +173,16 @@ def main() -> None:
                 rates = [(asyncio.run(rate(through, stream)), asyncio.run(rate(judged, stream))) for _ in range(ROUNDS)]
                 ratio = statistics.median(ours / theirs for theirs, ours in rates)
                 print(
-                    f"{name:<8} {CLIENTS} clients: bare {rates[-1][0]:,.0f}/s, gateway {rates[-1][1]:,.0f}/s, {ratio:.2f} of it"
+                    f"{name:<8} {CLIENTS} clients: bare {rates[-1][0]:,.0f}/s,"
+                    f" gateway {rates[-1][1]:,.0f}/s, {ratio:.2f} of it"
                 )
                 waits = [
                     (asyncio.run(latency(through, stream)), asyncio.run(latency(judged, stream))) for _ in range(ROUNDS)
                 ]
                 added = statistics.median(ours - theirs for theirs, ours in waits)
                 print(
-                    f"{name:<8} one client: bare p50 {waits[-1][0]:.2f} ms, gateway {waits[-1][1]:.2f} ms, {added:+.2f} ms"
+                    f"{name:<8} one client: bare p50 {waits[-1][0]:.2f} ms,"
+                    f" gateway {waits[-1][1]:.2f} ms, {added:+.2f} ms"
                 )
 
 

@@ -6,9 +6,9 @@ from adjourn.core.errors import CallerError
 from adjourn.store.interface import Committed, Conversation, Lookup, Recorded, Store
 from adjourn.store.memory import MemoryStore
 from adjourn.store.sqlite import SqliteStore
-from adjourn.store.text import Sealed, sealed
+from adjourn.store.text import Sealed, chance, sealed
 
-__all__ = ["Committed", "Conversation", "Lookup", "Recorded", "Sealed", "Store", "open_store", "sealed"]
+__all__ = ["Committed", "Conversation", "Lookup", "Recorded", "Sealed", "Store", "chance", "open_store", "sealed"]
 
 
 def open_store(url: str) -> Store:

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from importlib import resources
@@ -39,6 +39,7 @@ VARIABLES = 500
 """How many digests are looked up in one query."""
 
 Work = Callable[[sqlite3.Connection], Any]
+Waiting = tuple[Work, asyncio.Future[Any]]
 
 
 class SqliteStore:
@@ -52,7 +53,7 @@ class SqliteStore:
             with _closed_on_failure(database):
                 _use_wal(database)
                 migrate(database)
-        self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, args=(database,), name="adjourn-store", daemon=True)
         self._writer.start()
         self._closed = False
@@ -72,7 +73,7 @@ class SqliteStore:
         return committed
 
     async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
-        return await self._reading(lambda database: look(_kept(database, conversation).tree.draft()))
+        return self._read_here(lambda database: look(_kept(database, conversation).tree.draft()))
 
     async def read(self, conversation: str, after: int = 0) -> list[Recorded]:
         return await self._reading(lambda database: list(_recorded(database, conversation, after)))
@@ -100,13 +101,13 @@ class SqliteStore:
         return (kept.line, kept.head) if kept.line.number else None
 
     async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
-        return await self._reading(lambda database: _find(database, digests))
+        return self._read_here(lambda database: _find(database, digests))
 
     async def external(self, scope: str, external: str) -> str | None:
         query = (
             "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
         )
-        row = await self._reading(lambda database: database.execute(query, (scope, external, external)).fetchone())
+        row = self._read_here(lambda database: database.execute(query, (scope, external, external)).fetchone())
         return row[0] if row else None
 
     async def secret(self, name: str) -> bytes:
@@ -137,11 +138,12 @@ class SqliteStore:
 
     async def _in_turn(self, work: Work) -> Any:
         self._refuse_if_closed()
-        done: Future[Any] = Future()
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.put((work, done))
-        return await asyncio.wrap_future(done)
+        return await done
 
     async def _reading(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Read what may be long in a thread of its own. What is looked up by key is read at once: it is shorter."""
         self._refuse_if_closed()
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read_here, work)
 
@@ -150,7 +152,8 @@ class SqliteStore:
             raise StoreError(f"the store {self._path} is closed")
 
     def _read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run in a reader's thread, each of which has its own connection; one transaction, so one state."""
+        """Read on this thread's own connection, in one transaction, so in one state."""
+        self._refuse_if_closed()
         with _failing_as_store_error(self._path):
             database = getattr(self._mine, "database", None)
             if database is None:
@@ -175,15 +178,15 @@ class SqliteStore:
                     except queue.Empty:
                         break
                 last = None in batch
-                wanted = [item for item in batch if item is not None and item[1].set_running_or_notify_cancel()]
+                wanted = [item for item in batch if item is not None and not item[1].cancelled()]
                 _write_together(self._path, database, wanted)
 
 
-def _write_together(path: Path, database: sqlite3.Connection, batch: list[tuple[Work, Future[Any]]]) -> None:
+def _write_together(path: Path, database: sqlite3.Connection, batch: list[Waiting]) -> None:
     """Do each work in one transaction. One that raises is left out, and only its own caller hears of it."""
     if not batch:
         return
-    outcomes: list[Callable[[], None]] = []  # told when all is on the disk: a refusal rests on what is, too
+    outcomes: list[tuple[asyncio.Future[Any], Any]] = []  # told when all is on the disk
     erased = False
     try:
         with _failing_as_store_error(path):
@@ -192,24 +195,33 @@ def _write_together(path: Path, database: sqlite3.Connection, batch: list[tuple[
                 database.execute("SAVEPOINT work")
                 try:
                     result = work(database)
-                    outcomes.append(partial(future.set_result, result))
+                    outcomes.append((future, result))
                     erased = erased or _is_erasure(result)
                 except sqlite3.Error:
                     raise
                 except Exception as error:
                     database.execute("ROLLBACK TO work")
-                    outcomes.append(partial(future.set_exception, error))
+                    outcomes.append((future, error))
                 database.execute("RELEASE work")
             database.execute("COMMIT")
     except StoreError as error:
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
-        outcomes = [partial(future.set_exception, error) for _, future in batch]
+        outcomes = [(future, error) for _, future in batch]
     if erased:  # else what is gone from the tables would stay in the write-ahead log
         with suppress(sqlite3.Error):
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    for tell in outcomes:
-        tell()
+    with suppress(RuntimeError):  # whoever waited is gone with the loop
+        batch[0][1].get_loop().call_soon_threadsafe(_tell, outcomes)
+
+
+def _tell(outcomes: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    """Run in the event loop: say what came of each work to those who still wait."""
+    for future, outcome in outcomes:
+        if not future.done() and isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        elif not future.done():
+            future.set_result(outcome)
 
 
 def _is_erasure(result: object) -> bool:

@@ -25,6 +25,25 @@ class Sealed:
         return Text(self.node, self.digest)
 
 
+class _Chance:
+    """Random bytes of the system, fetched in larger pieces: a call for each would cost more than all the rest."""
+
+    PIECE = 4096
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def take(self, count: int) -> bytes:
+        """Return so many bytes that were never returned before."""
+        if len(self._bytes) < count:
+            self._bytes = secrets.token_bytes(self.PIECE)
+        taken, self._bytes = self._bytes[:count], self._bytes[count:]
+        return taken
+
+
+chance = _Chance().take
+
+
 def sealed(node: str, text: str) -> Sealed:
     """Return the text with a salt of its own."""
-    return Sealed(node, text, secrets.token_bytes(16))
+    return Sealed(node, text, chance(16))

@@ -15,6 +15,9 @@ NEW = Conversation(
     id="", scope="", external=None, opened_at=0, last_at=0, messages=0, held=Hold.NO, ended=False, number=0
 )
 
+MESSAGES = (UserReceived, Claimed, Answer)
+DATED = (Opened, UserReceived, Answer)
+
 
 @dataclass(slots=True)
 class Kept:
@@ -49,7 +52,7 @@ def moved(kept: Kept, events: Iterable[Event]) -> Change:
     """Return what these events make of a conversation."""
     nodes = Overlay(kept.tree.nodes, {})
     tree = replace(kept.tree, nodes=nodes)
-    head, line, recorded = kept.head, kept.line, []
+    head, recorded = kept.head, []
     events = tuple(events)
     for event in events:
         name, body = encode(event)
@@ -57,10 +60,9 @@ def moved(kept: Kept, events: Iterable[Event]) -> Change:
             raise Impossible(f"{name} cannot be the event {tree.number + 1} of conversation {tree.id}")
         apply(tree, event)
         head = next_head(head, name, body)
-        line = _line(line, event)
         recorded.append(Recorded(tree.id, tree.number, name, body, head))
-    line = replace(line, held=tree.held, ended=bool(tree.ended), number=tree.number)
-    return Change(events, recorded, nodes.changed, Kept(replace(tree, nodes=kept.tree.nodes), head, line))
+    tree.nodes = kept.tree.nodes
+    return Change(events, recorded, nodes.changed, Kept(tree, head, _line(kept.line, events, tree)))
 
 
 def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
@@ -71,17 +73,20 @@ def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
 
 def brought(lookups: Sequence[Lookup], events: Sequence[Event]) -> list[Lookup]:
     """Return the look-ups that lead to a node of these events."""
-    nodes = {event.node for event in events if isinstance(event, UserReceived | Claimed | Answer)}
+    nodes = {event.node for event in events if isinstance(event, MESSAGES)}
     return [lookup for lookup in lookups if lookup.node in nodes]
 
 
-def _line(line: Conversation, event: Event) -> Conversation:
-    match event:
-        case Opened():
-            return replace(line, scope=event.scope, external=event.external, opened_at=event.at, last_at=event.at)
-        case UserReceived() | Answer():
-            return replace(line, last_at=max(line.last_at, event.at), messages=line.messages + 1)
-        case Claimed():
-            return replace(line, messages=line.messages + 1)
-        case _:
-            return line
+def _line(line: Conversation, events: Sequence[Event], tree: Tree) -> Conversation:
+    opened = tree.opened
+    return Conversation(
+        id=line.id,
+        scope=opened.scope if opened else "",
+        external=opened.external if opened else None,
+        opened_at=opened.at if opened else 0,
+        last_at=max([line.last_at, *(event.at for event in events if isinstance(event, DATED))]),
+        messages=line.messages + sum(isinstance(event, MESSAGES) for event in events),
+        held=tree.held,
+        ended=bool(tree.ended),
+        number=tree.number,
+    )

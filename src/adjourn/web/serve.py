@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from adjourn.web.app import create_app
 from adjourn.web.guard import LOCAL, Guard
 
 DEMO = "adjourn-demo"
+
+SWITCH_SECONDS = 0.0005
+"""How long one thread of ours may keep the others waiting: the writer of the store must not hold up the event loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
             f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
         )
     bound = _bound(serving.address, serving.port)
+    sys.setswitchinterval(SWITCH_SECONDS)
     server = _Server(_config(application(serving)), started)
     server.run(sockets=[bound])
 
