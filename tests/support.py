@@ -10,7 +10,7 @@ from adjourn.core import acts
 from adjourn.core.events import Answer, Ended, Event, Verdict
 from adjourn.core.machine import Finish
 from adjourn.core.policy import Policy
-from adjourn.core.reading import ASSISTANT, Flag, Reading
+from adjourn.core.reading import Flag, Reading
 from adjourn.core.tree import Tree, after
 from adjourn.store import Committed, Sealed, Store
 
@@ -44,7 +44,7 @@ DECLINE = reading(Flag.DECLINED)
 REDIRECT = reading(Flag.DECLINED, Flag.REDIRECTED)
 WARN = reading(Flag.DECLINED, Flag.REDIRECTED, Flag.WARNED)
 QUESTION = reading(Flag.ASKED_TO_CONFIRM)
-SUPPORT = reading(Flag.SUPPORTED, witness=ASSISTANT)
+SUPPORT = reading(Flag.SUPPORTED)
 
 
 def sealed_text(node: str) -> Sealed:

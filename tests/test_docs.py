@@ -77,4 +77,6 @@ def test_the_readme_names_every_command() -> None:
     commands = re.findall(r"^  (\w+) ", done.stdout.decode().partition("Commands:")[2], re.MULTILINE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert commands
-    assert [command for command in commands if f"`{command}`" not in readme and f"adjourn {command}" not in readme] == []
+    assert [
+        command for command in commands if f"`{command}`" not in readme and f"adjourn {command}" not in readme
+    ] == []

@@ -23,7 +23,7 @@ from adjourn.core.machine import (
     same,
 )
 from adjourn.core.policy import Policy
-from adjourn.core.reading import ASSISTANT, Flag
+from adjourn.core.reading import Flag
 from adjourn.core.tree import UNSEEN, Node, Tree
 
 
@@ -286,15 +286,19 @@ def settle(
     return stage, (decision,)
 
 
+CLEAR_SIGNS = frozenset({Flag.RISK_CLEAR, Flag.SUPPORTED})
+"""What makes a sign of risk clear by itself: an explicit one, and crisis help in the model's own answer."""
+
+
 def sign(node: Node) -> Hold:
     """How strong the signs of risk in a message are, together.
 
-    Clear: a detector or a judge says so, the assistant offered crisis help, or two witnesses agree. All local
+    Clear: a witness says so, the assistant offered crisis help, or two witnesses agree. All local
     detectors together are one witness.
     """
     if not node.risk_by:
         return Hold.NO
-    clear = Flag.RISK_CLEAR in node.flags or ASSISTANT in node.risk_by or len(node.risk_by) > 1
+    clear = not node.flags.isdisjoint(CLEAR_SIGNS) or len(node.risk_by) > 1
     return Hold.SHOWN if clear else Hold.QUIET
 
 

@@ -35,8 +35,6 @@ class RiskKind(StrEnum):
 
 LOCAL = "local"
 """The witness that all local detectors are together."""
-ASSISTANT = "assistant"
-"""The witness that the model's own answer is."""
 
 
 @dataclass(frozen=True, slots=True)

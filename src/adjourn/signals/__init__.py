@@ -6,7 +6,7 @@ from adjourn.signals.combine import THRESHOLDS, Detectors
 from adjourn.signals.detector import Detector, Message, Seen
 from adjourn.signals.lexical import Lexical
 
-__all__ = ["THRESHOLDS", "Detector", "Detectors", "Message", "Seen", "local"]
+__all__ = ["THRESHOLDS", "Detector", "Detectors", "Lexical", "Message", "Seen", "local"]
 
 
 def local(thresholds: Mapping[str, Mapping[str, float]] | None = None) -> Detectors:

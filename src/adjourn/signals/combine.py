@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from adjourn.core import policy
 from adjourn.core.reading import Flag, Reading, RiskKind
 from adjourn.signals.detector import Detector, Message, Seen
 
 THRESHOLDS: Mapping[str, Mapping[str, float]] = {
-    "harmful": {"flag": 0.5, "count": 0.8},
-    "abusive": {"flag": 0.5, "count": 0.8},
-    "risk": {"faint": 0.5, "clear": 0.8},
+    **policy.THRESHOLDS,
     "asks_end": {"flag": 0.5},
     "confirms_end": {"flag": 0.5},
     "declined": {"flag": 0.5},

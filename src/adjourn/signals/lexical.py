@@ -7,11 +7,13 @@ find      the slots: each a list of phrases or `@lists`; in this order, unless `
 any       instead of `find`: the phrases of the only slot
 within    how many other words may stand between two slots
 but       phrases that take it back when they stand in the same sentence; `unless`: anywhere in the message
-needs     instead of `find`: names of which each must have been seen in the message
+needs     instead of `find`: names of which each must have been seen in the message, the rarest first
 signal    the name that it scores, with `score`; `family`, `kind`: said along with it
 quoted    whether quotations and code are read as well (default: no)
 plain     only in a message without quotation, code or address
 most      only in a message of at most so many words; `first`: only in the first so many sentences
+last      the last slot stands at the end of the sentence
+only      the sentence (with `whole`: the message) has no words but those of these phrases
 whole     the message is nothing but this phrase and words of the list `filler`, and no question
 """
 
@@ -28,8 +30,9 @@ from adjourn.signals.detector import NOTHING, OF_ASSISTANTS, OF_USERS, Message, 
 from adjourn.signals.normal import END, bare, folded, odd, plain, rough, sentences, tokens
 from adjourn.signals.phrases import Phrases, rarity
 
-_FORMAT = "1"  # of this reader: changes when the same tables would be read otherwise
-_BACK = 8  # how many earlier messages are looked at for what a "come on" presses for
+_FORMAT = "2"  # of this reader: changes when the same tables would be read otherwise
+_BACK = 24  # how many earlier messages are looked at for what a "come on" presses for
+_CALM = 3  # so many messages of other things, and it is not pressed for any more
 _ANY = 1 << 30
 _FEW = 4
 _REMEMBERED = 256
@@ -48,7 +51,9 @@ class Rule:
     ordered: bool
     but: tuple[Phrases, ...]
     unless: tuple[Phrases, ...]
-    needs: frozenset[str]
+    needs: tuple[str, ...]
+    only: frozenset[str]
+    last: bool
     quoted: bool
     plain: bool
     whole: bool
@@ -73,6 +78,8 @@ class Sentence:
 
     def fits(self, rule: Rule) -> bool:
         """Whether the sentence holds what the rule looks for, and nothing that takes it back."""
+        if rule.only and not rule.only.issuperset(self.words):
+            return False
         ends: list[int] | None = None
         for slot in rule.slots:
             found = self.find(slot)
@@ -81,49 +88,22 @@ class Sentence:
             if not found:
                 return False
             ends = [end for _, end in found]
+        if rule.last and len(self.words) not in (ends or ()):
+            return False
         return not any(self.find(phrases) for phrases in rule.but)
 
 
-class Lexicon:
-    """The tables of some files, looked up by rare words."""
+class Index:
+    """Rules by the rarest words of which each needs one, with the other words that they need."""
 
-    def __init__(self, *names: str) -> None:
-        self._common = _table("common")
-        self._rank = {word: place for place, word in enumerate(self._common["frequent"].split())}
-        self._spelling = {key: tuple(value.split()) for key, value in self._common["spelling"].items()}
-        self._filler = frozenset(self._common["filler"])
-        self._phrases: dict[tuple[str, ...], Phrases] = {}
-        self._sums: list[Rule] = []
-        self._rules = [rule for name in names for rule in self._add(_table(name))]
+    def __init__(self, entries: Iterable[tuple[str, Rule, tuple[frozenset[str], ...]]], short: frozenset[str]) -> None:
         self._starts: dict[str, list[tuple[Rule, tuple[frozenset[str], ...]]]] = {}
-        self._short: frozenset[str] = frozenset()
-        self._gate: frozenset[str] = frozenset()
-        self._build_gate()
-        self._known = frozenset(word for phrases in self._phrases.values() for word in phrases.words)
-
-    def _build_gate(self) -> None:
-        """Note for the rarest words which rules they may start, and which other words those need."""
-        variants: dict[str, set[str]] = {}
-        for word, right in self._spelling.items():
-            for one in right:
-                variants.setdefault(one, {one}).add(word)
-
-        def spelt(words: Iterable[str]) -> frozenset[str]:
-            return frozenset().union(*(variants.get(word, {word}) for word in words))
-
-        for rule in self._rules:
-            slots = sorted(rule.slots, key=lambda slot: -rarity(slot.keys, self._rarity))
-            for phrase in slots[0].needs:
-                needs = sorted(phrase, key=lambda keys: -rarity(keys, self._rarity))
-                others = {spelt(keys) for keys in (*needs[1:], *(slot.keys for slot in slots[1:]))}
-                entry = (rule, tuple(sorted(others, key=len)))
-                for word in spelt(needs[0]):
-                    self._starts.setdefault(word, []).append(entry)
-        short = {word for rule in self._rules if rule.whole for word in rule.slots[0].words}
-        self._short = spelt(short | self._filler | {END})
+        for word, rule, others in entries:
+            self._starts.setdefault(word, []).append((rule, others))
         self._gate = frozenset(self._starts)
+        self._short = short
 
-    def _candidates(self, words: Iterable[str]) -> Iterator[Rule]:
+    def candidates(self, words: Iterable[str]) -> Iterator[Rule]:
         """Give the rules that may fire on these words, for all that one of their phrases needs is there."""
         starts = self._gate.intersection(words)
         if not starts:
@@ -139,6 +119,46 @@ class Lexicon:
                         break
                 else:
                     yield rule
+
+
+class Lexicon:
+    """The tables of some files, looked up by rare words."""
+
+    def __init__(self, *names: str) -> None:
+        self._common = _table("common")
+        self._rank = {word: place for place, word in enumerate(self._common["frequent"].split())}
+        self._spelling = {key: tuple(value.split()) for key, value in self._common["spelling"].items()}
+        self._filler = frozenset(self._common["filler"])
+        self._phrases: dict[tuple[str, ...], Phrases] = {}
+        self._sums: list[Rule] = []
+        self._rules = [rule for name in names for rule in self._add(_table(name))]
+        # Without the first of its needs a sum can't come about: the others are looked for only beside that.
+        self._leads = {rule.needs[0] for rule in self._sums}
+        later = {name for rule in self._sums for name in rule.needs[1:]} - self._leads
+        self._first = self._index([rule for rule in self._rules if rule.signal not in later])
+        self._later = self._index([rule for rule in self._rules if rule.signal in later])
+        self._known = frozenset(word for phrases in self._phrases.values() for word in phrases.words)
+
+    def _index(self, rules: Sequence[Rule]) -> Index:
+        variants: dict[str, set[str]] = {}
+        for word, right in self._spelling.items():
+            for one in right:
+                variants.setdefault(one, {one}).add(word)
+
+        def spelt(words: Iterable[str]) -> frozenset[str]:
+            return frozenset().union(*(variants.get(word, {word}) for word in words))
+
+        def entries() -> Iterator[tuple[str, Rule, tuple[frozenset[str], ...]]]:
+            for rule in rules:
+                slots = sorted(rule.slots, key=lambda slot: -rarity(slot.keys, self._rarity))
+                for phrase in slots[0].needs:
+                    needs = sorted(phrase, key=lambda keys: -rarity(keys, self._rarity))
+                    others = {spelt(keys) for keys in (*needs[1:], *(slot.keys for slot in slots[1:]))}
+                    for word in spelt(needs[0]):
+                        yield word, rule, tuple(sorted(others, key=len))
+
+        whole = (rule.slots[0].words | rule.only for rule in rules if rule.whole)
+        return Index(entries(), spelt(self._filler.union({END}, *whole)))
 
     def _add(self, table: Mapping[str, Any]) -> Iterator[Rule]:
         lists = {**self._common["words"], **table.get("words", {})}
@@ -163,7 +183,9 @@ class Lexicon:
             ordered=row.get("ordered", True),
             but=phrases("but"),
             unless=phrases("unless"),
-            needs=frozenset(row.get("needs", ())),
+            needs=tuple(row.get("needs", ())),
+            only=frozenset(self._slot(row["only"], lists).words) if "only" in row else frozenset(),
+            last=row.get("last", False),
             quoted=row.get("quoted", False),
             plain=row.get("plain", False),
             whole=row.get("whole", False),
@@ -187,23 +209,30 @@ class Lexicon:
         """Give the rules that fire on the text; most texts cost a split and a set test."""
         low = folded(text)
         words = rough(low)
-        if next(self._candidates(words.split()), None) is None and not odd(low, words):
+        if next(self._first.candidates(words.split()), None) is None and not odd(low, words):
             return []
         own = bare(text)
-        if own is text:
-            fired = self._fire(low, text, (True, False))
-        else:
-            fired = self._fire(low, text, (True,)) + self._fire(folded(own), text, (False,))
+        views = [(low, (True, False))] if own is text else [(low, (True,)), (folded(own), (False,))]
+        read = [(self._read(view), quoted) for view, quoted in views]
+        fired = [rule for parts, quoted in read for rule in self._fire(self._first, parts, text, quoted)]
         names = {rule.signal for rule in fired}
-        for rule in self._sums:
-            if rule.needs <= names:
-                fired.append(rule)
-                names.add(rule.signal)
+        if not self._leads.isdisjoint(names):
+            fired += [rule for parts, quoted in read for rule in self._fire(self._later, parts, text, quoted)]
+            names.update(rule.signal for rule in fired)
+            for rule in self._sums:
+                if names.issuperset(rule.needs):
+                    fired.append(rule)
+                    names.add(rule.signal)
         return fired
 
-    def _fire(self, low: str, text: str, quoted: tuple[bool, ...]) -> list[Rule]:
+    def _read(self, low: str) -> tuple[list[str], list[Sentence]]:
         words = tokens(low, self._spelling, self._known)
-        parts = [Sentence(part, place) for place, part in enumerate(sentences(words))]
+        return words, [Sentence(part, place) for place, part in enumerate(sentences(words))]
+
+    def _fire(
+        self, index: Index, read: tuple[list[str], list[Sentence]], text: str, quoted: tuple[bool, ...]
+    ) -> list[Rule]:
+        words, parts = read
         fired: set[int] = set()
         spoilt: dict[int, bool] = {}  # by list: whether a phrase of it stands anywhere
 
@@ -212,9 +241,9 @@ class Lexicon:
                 spoilt[id(phrases)] = any(part.find(phrases) for part in parts)
             return spoilt[id(phrases)]
 
-        few = list(self._candidates(words)) if len(parts) <= _FEW else None  # to look once is cheaper then
+        few = list(index.candidates(words)) if len(parts) <= _FEW else None  # to look once is cheaper then
         for part in parts:
-            for rule in self._candidates(part.words) if few is None else few:
+            for rule in index.candidates(part.words) if few is None else few:
                 if (
                     id(rule) not in fired
                     and rule.quoted in quoted
@@ -229,6 +258,8 @@ class Lexicon:
 
     def _is_whole(self, rule: Rule, words: list[str], text: str) -> bool:
         said = [word for word in words if word != END]
+        if rule.only:
+            return "?" not in text and rule.only.issuperset(said) and bool(rule.slots[0].find(said))
         core = [word for word in said if word not in self._filler]
         return "?" not in text and any(rule.slots[0].is_all(one) for one in (said, core))
 
@@ -255,8 +286,9 @@ class Lexical:
         return lru_cache(_REMEMBERED)(lambda text: tuple(self._people.read(text)))
 
     @cached_property
-    def _pressing(self) -> Lexicon:
-        return Lexicon("pressing")
+    def _presses(self) -> Callable[[str], tuple[Rule, ...]]:
+        lexicon = Lexicon("pressing")
+        return lru_cache(_REMEMBERED)(lambda text: tuple(lexicon.read(text)))
 
     @cached_property
     def _assistants(self) -> Lexicon:
@@ -265,17 +297,26 @@ class Lexical:
     def user(self, text: str, before: Sequence[Message] = ()) -> Seen:
         """Read a person's message; one that only presses on asks for what was asked before."""
         fired = self._fired(text)
-        if not any(map(_counts, fired)):
-            asked = self._asked(before)
-            if asked and (presses := self._pressing.read(text)):
-                return _seen(fired, OF_USERS, also=(presses[0].score, asked.family))
+        if (
+            before
+            and not any(map(_counts, fired))
+            and (presses := self._presses(text))
+            and (asked := self._asked(before))
+        ):
+            return _seen(fired, OF_USERS, also=(presses[0].score, asked.family))
         return _seen(fired, OF_USERS) if fired else NOTHING
 
     def _asked(self, before: Sequence[Message]) -> Rule | None:
-        """Give what the newest harmful request among the last messages was, if there is one."""
+        """Give what the newest harmful request was, if there is one and what came since presses for it."""
+        calm = 0
         for role, text in reversed(before[-_BACK:]):
-            if role == "user" and any(map(_counts, fired := self._fired(text))):
+            if role != "user":
+                continue
+            if any(map(_counts, fired := self._fired(text))):
                 return _surest(fired, "harmful")
+            calm += not self._presses(text)
+            if calm == _CALM:
+                break
         return None
 
     def assistant(self, text: str) -> Seen:

@@ -15,7 +15,8 @@ _KEPT = "@$*"  # letters in disguise
 _DROPPED = {ord(c): None for c in "'`´’‘ʼ\u00ad\u200b\u200c\u200d\u2060\ufeff"}
 _ASCII = {n: " " for n in range(128) if not chr(n).isalnum() and chr(n) not in _KEPT}
 _GATE = str.maketrans({**_ASCII, 39: None, 96: None})
-_WORDS = re.compile(rf"[a-z0-9{re.escape(_KEPT)}]+|[{re.escape(_ENDS)}]")
+_WORDS = re.compile(rf"[a-z0-9{re.escape(_KEPT)}]+|{re.escape(END)}")
+_ONE_END = {39: None, 96: None, **{ord(end): END for end in _ENDS}}
 _ALIKE = str.maketrans("авекмнорстухіјѕԁɡ", "abekmhopctyxijsdg", "\u0336\u0335")
 _LEET = str.maketrans("013457@$!|8", "oieastasiib")
 _LEETED = re.compile(r"(?<![a-z0-9])(?=[a-z0-9@$!|*]*[a-z])[a-z0-9@$]*[0-9@$!|][a-z0-9@$!|]*[a-z][a-z0-9@$]*")
@@ -74,19 +75,12 @@ def tokens(low: str, spelling: Mapping[str, tuple[str, ...]], known: frozenset[s
     if strange:
         low = _SPACED.sub(lambda m: _joined(m[0], known), low)
         low = _LEETED.sub(lambda m: _clear(m[0], known), low)
-    words: list[str] = []
-    for word in _WORDS.findall(low.replace("'", "").replace("`", "")):
-        if word in _ENDS:
-            words.append(END)
-        elif word in spelling:
-            words.extend(spelling[word])
-        elif word in known:
-            words.append(word)
-        elif strange:
-            words.extend(_respelled(word, spelling, known))
-        else:
-            words.append(word)
-    return words
+    words = _WORDS.findall(low.translate(_ONE_END))
+    if strange:
+        return [right for word in words for right in _respelled(word, spelling, known)]
+    if spelling.keys().isdisjoint(words):
+        return words
+    return [right for word in words for right in spelling.get(word, (word,))]
 
 
 def sentences(words: list[str], size: int = 64, overlap: int = 16) -> Iterator[list[str]]:
@@ -115,6 +109,10 @@ def _clear(word: str, known: frozenset[str]) -> str:
 
 
 def _respelled(word: str, spelling: Mapping[str, tuple[str, ...]], known: frozenset[str]) -> tuple[str, ...]:
+    if word in spelling:
+        return spelling[word]
+    if word in known or word == END:
+        return (word,)
     word = word.strip(_KEPT) or word
     for by in (r"\1\1", r"\1"):
         shorter = _REPEATED.sub(by, word)

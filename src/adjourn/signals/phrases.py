@@ -61,6 +61,8 @@ class Phrases:
 
     def find(self, words: list[str], most: int = 8) -> list[tuple[int, int]]:
         """Give the first places, as (start, end), where a phrase stands."""
+        if self.root.next.keys().isdisjoint(words):
+            return []
         found: list[tuple[int, int]] = []
         for start, word in enumerate(words):
             if word in self.root.next:

@@ -1,7 +1,7 @@
 """The model's API over HTTP: bytes go up as they are, and come back as they are."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -46,11 +46,22 @@ class Upstream:
         if self.key is not None:
             sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             sent["Authorization"] = f"Bearer {self.key}"
-        try:
+        with self._said():
             async with self._opened().request(
                 method, self.url + path, data=body, headers=sent, allow_redirects=False
             ) as answer:
-                yield Answered(answer.status, answer.headers, answer.content.iter_any())
+                yield Answered(answer.status, answer.headers, self._chunks(answer.content))
+
+    async def _chunks(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+        with self._said():
+            async for chunk in content.iter_any():
+                yield chunk
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Say in our own words what went wrong."""
+        try:
+            yield
         except TimeoutError as error:
             raise UpstreamLate(f"the model at {self.url} did not answer in time") from error
         except aiohttp.ClientError as error:
