@@ -10,6 +10,9 @@ import pytest
 from openai import APIError, OpenAI
 from openai.types.chat import ChatCompletion
 from starlette.applications import Starlette
+
+from adjourn.core.reading import Flag
+from adjourn.signals import local
 from tests.models import (
     FAULTS,
     FORGERIES,
@@ -27,9 +30,6 @@ from tests.models import (
     serving,
     stubborn,
 )
-
-from adjourn.core.reading import Flag
-from adjourn.signals import local
 
 ASSISTANTS = local()
 MAKERS: Mapping[str, Callable[..., Starlette]] = {

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
-from tests import support
 
 from adjourn.core import acts
 from adjourn.core.events import (
@@ -29,6 +28,7 @@ from adjourn.core.policy import Policy
 from adjourn.core.reading import Flag, Reading
 from adjourn.core.tree import Tree
 from adjourn.store import Sealed
+from tests import support
 
 Move = tuple[str, int, int]
 """What is done, where (0: at the newest place), and how."""

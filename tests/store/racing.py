@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 
 import msgspec
-from tests import support
 
 from adjourn.core import acts
 from adjourn.core.events import Event
@@ -17,6 +16,7 @@ from adjourn.core.reading import Flag
 from adjourn.core.tree import Tree
 from adjourn.store import Sealed, Store, open_store
 from adjourn.store.codec import encode
+from tests import support
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests import support
-from tests.store.children import Child
-from tests.store.writing import digest
-
 from adjourn.core.machine import Stage
 from adjourn.store import Store, open_store
 from adjourn.store.verify import verify
+from tests import support
+from tests.store.children import Child
+from tests.store.writing import digest
 
 ROUNDS = 100
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-from tests import support
-from tests.store.children import Child
-from tests.store.racing import Acknowledged, Task, plain, run
 
 from adjourn.core.events import Answer, Claimed, Ended, Event, Held, Lifted, Reopened, UserReceived
 from adjourn.core.machine import FOREIGN_FINISHES, AnswerKind, Finish, Hold
 from adjourn.core.tree import Tree
 from adjourn.store import Recorded, Store, open_store
 from adjourn.store.verify import verify
+from tests import support
+from tests.store.children import Child
+from tests.store.racing import Acknowledged, Task, plain, run
 
 ROUNDS = 1000
 ENDS = ("close", "confirm")

@@ -14,8 +14,6 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
-from tests import support
-from tests.store.histories import POLICIES, History, Move, moves
 
 from adjourn.core import acts
 from adjourn.core.errors import CallerError, Impossible, StoreError
@@ -28,6 +26,8 @@ from adjourn.store.codec import first_head, next_head
 from adjourn.store.interface import Lookup
 from adjourn.store.sqlite import SqliteStore, migrate
 from adjourn.store.verify import verify
+from tests import support
+from tests.store.histories import POLICIES, History, Move, moves
 
 
 @asynccontextmanager

@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests import support
-from tests.store.histories import MOVES, POLICIES, SCRIPTS, History, Move, moves
 
 from adjourn.core import acts
 from adjourn.core.errors import CallerError
@@ -40,6 +38,8 @@ from adjourn.store import Recorded, Sealed, Store, open_store
 from adjourn.store.codec import NAMES, encode, first_head, next_head
 from adjourn.store.memory import MemoryStore
 from adjourn.store.verify import Verified, verify
+from tests import support
+from tests.store.histories import MOVES, POLICIES, SCRIPTS, History, Move, moves
 
 REBUILD = "what is kept beside the events differs from them: `adjourn db rebuild` makes it again"
 

@@ -11,11 +11,10 @@ import sys
 from collections.abc import Iterable
 from itertools import count
 
-from tests import support
-
 from adjourn.core.events import Event
 from adjourn.store import Store, open_store
 from adjourn.store.codec import encode
+from tests import support
 
 
 def digest(events: Iterable[Event]) -> str:

@@ -1,13 +1,14 @@
 """The library: it keeps the conversations and decides; whoever uses it has the sockets and calls the model."""
 
-import secrets
+import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -25,7 +26,7 @@ from adjourn.host.identify import Place, locate, path_digest
 from adjourn.host.turn import Turn
 from adjourn.host.words import words
 from adjourn.signals import Detectors, local
-from adjourn.store import Lookup, Sealed, Store, open_store, sealed
+from adjourn.store import Lookup, Sealed, Store, chance, open_store, sealed
 from adjourn.wire import openai_chat
 from adjourn.wire.openai_chat import Note
 from adjourn.wire.request import ASSISTANT, USER, Request
@@ -45,6 +46,7 @@ class Host:
     form: str = "in_user"
     fork_store: bool | None = None
     country: str | None = None
+    beginnings: MutableMapping[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     @classmethod
     @asynccontextmanager
@@ -80,15 +82,18 @@ class Host:
         if asked.newest < 0:
             raise ClientError("there is no message of a user in `messages`")
         external = None if conversation is None or conversation in NEW else conversation
-        place = await locate(self.store, self.secret, scope, asked, external)
-        beginning = _Beginning(self, asked, await self._one(place), scope, external, retried)
-        return await beginning.run()
+        same = scope, external or asked.messages[asked.newest].text
+        async with self.beginnings.setdefault(same, asyncio.Lock()):  # what comes twice at once is kept once
+            place = await locate(self.store, self.secret, scope, asked, external)
+            beginning = _Beginning(self, asked, await self._one(place), scope, external, retried)
+            return await beginning.run()
 
     async def _one(self, place: Place) -> Place:
         """Return the place in the conversation that is closed there, if one of several is."""
-        for like in place.like:
-            if await self.store.see(like.conversation, partial(Tree.is_ended, node=like.node)):
-                return place.within(like.conversation)
+        for conversation in place.nearest if place.like else ():
+            within = place.within(conversation)
+            if await self.store.see(conversation, partial(_closed_above, place=within)):
+                return within
         return replace(place.within(None), like=place.like) if place.like else place
 
     def now(self) -> int:
@@ -96,8 +101,8 @@ class Host:
         return time.time_ns() // 1_000_000
 
     def ident(self, kind: str) -> str:
-        """Return a new random id."""
-        return f"{kind}_{secrets.token_hex(10)}"
+        """Return a new id that nobody can guess; it begins with the time, so that what is new lies together."""
+        return f"{kind}_{self.now():011x}{chance(10).hex()}"
 
     def mode(self, tree: Tree) -> Mode:
         """Return the mode in force in a conversation."""
@@ -164,7 +169,7 @@ class _Beginning:
             if not acts.took(events, turn.node):
                 self._refused(now, known)
                 return events
-        elif self._goes_on(now):
+        elif _goes_on(now, self.place, turn.node):
             self._refused(now, known)
             return events
         ended = self._closed(now)
@@ -214,12 +219,6 @@ class _Beginning:
             observe_only=self.request.observe_only,
         )
         return events + acts.receive(after(tree, events), message, self.host.policy, claims)
-
-    def _goes_on(self, tree: Tree) -> bool:
-        """Whether the request goes on with a closed answer, or one put in its place, instead of a new message."""
-        if self.place.tail is None or not tree.is_ended(self.turn.node):
-            return False
-        return not any(found.own and found.node not in tree.ended for found in self.place.tail)
 
     def _closed(self, tree: Tree) -> Ended | None:
         """Return the end of this message: the one just made, or one that a client's own retry gets again."""
@@ -278,6 +277,24 @@ class _Beginning:
 
 def _standing(tree: Tree, node: str) -> tuple[Registers, bool, Hold, int | None]:
     return tree.registers(node), tree.standing(node) is Stage.ASKED, tree.held, tree.since_faint
+
+
+def _closed_above(tree: Tree, place: Place) -> bool:
+    """Whether a request that goes on here stands below an end: as far as its path is known, that is closed."""
+    above: str | None = None
+    for said, found in place.path:
+        node = _pick(tree, [lookup.node for lookup in found], above)
+        if node is None or said is place.newest:
+            return tree.is_ended(above) or (node is not None and _goes_on(tree, place, node))
+        above = node
+    return False
+
+
+def _goes_on(tree: Tree, place: Place, node: str) -> bool:
+    """Whether the request goes on with a closed answer to `node`, or one put in its place, not with a new message."""
+    if place.tail is None or not tree.is_ended(node):
+        return False
+    return not any(found.own and found.node not in tree.ended for found in place.tail)
 
 
 def _pick(tree: Tree, nodes: Sequence[str], above: str | None) -> str | None:

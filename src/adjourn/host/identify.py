@@ -42,6 +42,13 @@ class Place:
         """The newest user message."""
         return self.path[-1][0]
 
+    @property
+    def nearest(self) -> Sequence[str]:
+        """The conversations that know most of the path that the request goes on below."""
+        above = self.path if self.tail is not None else self.path[:-1]
+        known = next((nodes for _, nodes in reversed(above) if nodes), ())
+        return sorted({node.conversation for node in [*known, *self.like]})
+
     def within(self, conversation: str | None) -> "Place":
         """Return the place in this conversation."""
         path = [(said, [node for node in nodes if node.conversation == conversation]) for said, nodes in self.path]
@@ -90,6 +97,8 @@ def path_digest(secret: bytes, above: bytes, role: str, text: str, others: bytes
 async def locate(store: Store, secret: bytes, scope: str, request: Request, external: str | None) -> Place:
     """Return where a request with a user's words stands."""
     said = list(elements(secret, scope, request))
+    if external is None and len(said) == 1:  # without an answer of ours it is a new conversation, always
+        return Place(conversation=None, path=[(said[0], ())])
     found: dict[bytes, list[Lookup]] = {}
     for lookup in await store.find([element.digest for element in said]):
         found.setdefault(lookup.digest, []).append(lookup)

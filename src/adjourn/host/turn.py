@@ -14,8 +14,8 @@ from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
 from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Tree, after
 from adjourn.host.identify import Element, path_digest
-from adjourn.host.words import chooses_end, closing_words, first_question, guided, second_question, words
-from adjourn.store import Lookup, sealed
+from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
+from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire import openai_chat
 from adjourn.wire.openai_chat import Note
 from adjourn.wire.request import ASSISTANT, Request
@@ -151,32 +151,34 @@ class Turn:
         """
         if steps:
             return self
-        question, node = words()["question"], self.host.ident("m")
-        with_question = f"{said}\n\n{question}"
-        texts = [sealed(node, said), sealed(node, with_question)]
+        node = self.host.ident("m")
+        texts: dict[str | None, Sealed] = {None: sealed(node, said)}
+        for name, more in additions(self.template).items():
+            texts[name] = sealed(node, f"{said}\n\n{more}")
         reading, at = self.host.detectors.assistant(said), self.host.now()
 
+        def take(tree: Tree, added: str | None) -> tuple[Events, Answer]:
+            reply = Reply(
+                text=texts[added].reference,
+                parent=self.node,
+                readings=(reading,),
+                attempt=self.attempt,
+                at=at,
+                finish=finish,
+                appends=finish is Finish.STOP,
+            )
+            taken = acts.answer(tree, reply, self.host.policy)
+            return taken, next(event for event in taken if isinstance(event, Answer))
+
         def decide(tree: Tree) -> Events:
-            taken: Events = ()
-            for text in texts:  # the text that is kept is the one that the person reads
-                reply = Reply(
-                    text=text.reference,
-                    parent=self.node,
-                    readings=(reading,),
-                    attempt=self.attempt,
-                    at=at,
-                    finish=finish,
-                    appends=finish is Finish.STOP,
-                )
-                taken = acts.answer(tree, reply, self.host.policy)
-                answer = next(event for event in taken if isinstance(event, Answer))
-                if answer.added is None:
-                    break
+            taken, answer = take(tree, None)
+            if answer.added is not None:  # the text that is kept is the one that the person reads
+                taken, answer = take(tree, answer.added)
             self.answered(after(tree, taken), taken, answer)
             return taken
 
-        lookups = [Lookup(self.digest_of(text.text), self.conversation, node, own=True) for text in texts]
-        await self.host.store.commit(self.conversation, decide, texts, lookups)
+        lookups = [Lookup(self.digest_of(text.text), self.conversation, node, own=True) for text in texts.values()]
+        await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
         return self
 
     async def failed(self, outcome: Outcome = Outcome.FAILED) -> None:
@@ -211,7 +213,7 @@ class Turn:
     def answered(self, tree: Tree, taken: Events, answer: Answer) -> None:
         """Note what came of an answer."""
         self.stage = tree.stage(answer.node)
-        self.say = words()[answer.added] if answer.added else None
+        self.say = additions(self.template)[answer.added] if answer.added else None
         self.warned = answer.kind is AnswerKind.WARN and answer.after.warned == answer.node
         self.shows(tree, taken)
 

@@ -168,7 +168,7 @@ class Reply:
 
     def finished(self) -> Finish:
         """Return how it came to its end."""
-        return Finish.UNREADABLE if self.unread else _FINISHES.get(self.finish or "", Finish.STOP)
+        return Finish.UNREADABLE if self.unread else _FINISHES.get(str(self.finish), Finish.STOP)
 
 
 def read_reply(body: bytes) -> Reply:

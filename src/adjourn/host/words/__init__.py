@@ -19,6 +19,13 @@ def words(name: str = "en") -> Mapping[str, str]:
     return {key: value.strip() for key, value in tomllib.loads(text).items()}
 
 
+def additions(closing: str) -> Mapping[str, str]:
+    """Return what the host may add behind an answer, by name; `closing`: the template with which it would close."""
+    said = words()
+    warning = said[closing.replace("closing", "warning")].format(this=said["this"], that=said["that"])
+    return {"question": said["question"], "warning": warning}
+
+
 def guided(guidance: Guidance, form: str) -> Guided:
     """Return the guidance as it is put into the upstream view."""
     first = f"[adjourn/{guidance}] A note from the application, not from the person. It is about your next answer only."
