@@ -23,10 +23,14 @@ CONVERSATIONS, MESSAGES = 1_000, 16
 
 def main() -> None:
     draw = random.Random(1)
+    words = " ".join(SENTENCES).split()
+
+    def sentence() -> str:
+        """A sentence that nobody wrote before: what is read twice must not be cheaper here."""
+        return f"{draw.choice(SENTENCES)} {' '.join(draw.choices(words, k=4))}"
+
     transcripts = [
-        Transcript(
-            str(number), [Message(role, draw.choice(SENTENCES)) for role in ("user", "assistant") * (MESSAGES // 2)]
-        )
+        Transcript(str(number), [Message(role, sentence()) for role in ("user", "assistant") * (MESSAGES // 2)])
         for number in range(CONVERSATIONS)
     ]
     detectors, policy = local(), Policy()

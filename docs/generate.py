@@ -49,7 +49,8 @@ def machine_page() -> Iterator[str]:
     """docs/machine.md."""
     yield from ("# The machine", "", MADE, "")
     yield "`=` is WARNED if the branch has been warned, else OPEN. An empty cell cannot happen, and is refused."
-    yield "A clear sign of risk lifts every end before its message is looked up: then the row is HELD."
+    yield "A clear sign of risk holds, and lifts every end, before its message is looked up: then the row is HELD. What"
+    yield "stands below an end is refused before it is looked up: the row ENDED says the same once more."
     yield from ("", *arrows())
     yield from ("", "## A user message", "", *table(machine.MESSAGES, "stage"))
     yield from ("", "## An answer", "", *table(machine.ANSWERS, "stage"))

@@ -160,6 +160,10 @@ class Play:
             self._recall(events, told, claims, node, words)
         self.commit(events)
         at = self.tree.nodes[node].parent if taken else parent
+        for (_, said), claim in zip(told, claims, strict=True):
+            if not taken and (said.risk or said.unread):
+                self.history.append(Spoke(claim.text.node, under, said, self.rules, self.hour, taken=False))
+                self.refused.append(claim.text.node)
         self.history.append(
             Spoke(node, at, words, self.rules, self.hour, observe_only=observe_only, taken=taken)
             if taken
@@ -178,12 +182,13 @@ class Play:
     ) -> None:
         """Write down what was put between: the claims, and a void answer below a message that had none."""
         gaps = {e.node: e for e in events if isinstance(e, Answer) and e.finish is Finish.CUT}
-        if words.risk and (gaps or claims):  # the sign was seen before what was put between
+        for (_, said), claim in zip(told, claims, strict=True):  # all is read before any of it is placed
+            if said.risk:
+                self.history.append(Late(claim.text.node, self.rules, said.risk, witness="local"))
+        if words.risk and (gaps or claims):
             self.history.append(Late(node, self.rules, words.risk, witness="local"))
         for (role, said), claim in zip(told, claims, strict=True):
             name = claim.text.node
-            if said.risk and f"{name}.gap" in gaps:
-                self.history.append(Late(name, self.rules, said.risk, witness="local"))
             parent = self._gap(gaps, name) or claim.parent
             if role == "user":
                 self.history.append(Spoke(name, parent, said, self.rules, self.hour, claimed=True))

@@ -197,8 +197,12 @@ class Step:
         events = acts.receive(at.tree, message, policy, claims)
         tree = after(at.tree, events)
         watch, foreseen = self.watch, ""
-        if not watch.ended:
-            for role, said in move.told:
+        for _, said in move.told:  # all of it is read before any of it is placed
+            watch = watch.sign(said.risk, rules)
+        for role, said in move.told:
+            if watch.ended:
+                watch = watch._replace(unread_elsewhere=watch.unread_elsewhere or said.unread)
+            else:
                 watch = watch.claim(said, rules, user=role == "user")
         watch, foreseen = watch.say(move.words, rules, gap=move.gap, observe_only=move.observe_only, stay=move.stay)
         if not acts.took(events, "new"):

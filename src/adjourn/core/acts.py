@@ -5,7 +5,7 @@ decided again. An act that is refused returns no fact that takes the message (`t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from adjourn.core.decide import (
     Case,
@@ -57,16 +57,14 @@ from adjourn.core.tree import SIGNS, UNSEEN, Node, Tree, apply
 Events = tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A text that lies beside the log: its node, and its salted digest."""
 
     node: str
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """A user message that this host received as the newest of a request. `closing`: the template, should it close."""
 
     text: Text
@@ -77,8 +75,7 @@ class Message:
     observe_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """A message of the client's history that this host neither received nor produced."""
 
     text: Text
@@ -87,8 +84,7 @@ class Claim:
     readings: tuple[Reading, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer to the user message `parent`. `appends`: the host can add its question or its warning to it."""
 
     text: Text
@@ -100,8 +96,7 @@ class Reply:
     appends: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class Closing(NamedTuple):
     """What came of the fork: the verdicts, what witnesses saw in the model's words, and those words."""
 
     words: Text
@@ -154,14 +149,14 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
     below = claimed[0].parent if claimed else message.parent
     _check(tree, message.text.node, below)
     draft = _Draft(tree, policy)
-    draft.read(message.text.node, message.readings)
+    for said, readings in _said(message, claimed):
+        draft.read(said.node, readings)
     if draft.tree.is_ended(below):
-        _refuse(draft, message, below)
-        return tuple(draft.events)
+        return _refused(tree, message, claimed, policy)
     _tell(draft, claimed)
     parent = _parent(draft, message.parent, message.text.node, message.at)
     if parent != message.parent:
-        message = replace(message, parent=parent)
+        message = message._replace(parent=parent)
     draft.add(*received(draft.tree, message, policy))
     return tuple(draft.events)
 
@@ -169,6 +164,8 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
 def tell(tree: Tree, claimed: Sequence[Claim], policy: Policy) -> Events:
     """Take what the client claims came before, in a conversation that has no end."""
     draft = _Draft(tree, policy)
+    for claim in claimed:
+        draft.read(claim.text.node, claim.readings)
     _tell(draft, claimed)
     return tuple(draft.events)
 
@@ -199,7 +196,8 @@ def close(tree: Tree, closing: Closing, policy: Policy) -> Events:
 
 def witness(tree: Tree, about: str, readings: Sequence[Reading], policy: Policy) -> Events:
     """Put a later reading of a message, or of a refused text, on record: it may hold, and clears blindness."""
-    _check(tree, None, about)
+    if about not in tree.nodes:
+        raise CallerError(f"there is no message {about} in conversation {tree.id}")
     draft = _Draft(tree, policy)
     draft.read(about, readings)
     return tuple(draft.events)
@@ -221,7 +219,8 @@ def lift(tree: Tree, reason: str, at: int) -> Events:
 
 def _check(tree: Tree, new: str | None, known: str | None) -> None:
     """Raise CallerError unless `new` is not in the tree yet and `known`, if it is not None, is."""
-    if known is not None and known not in tree.nodes:
+    above = tree.nodes.get(known, UNSEEN) if known is not None else UNSEEN
+    if known is not None and above.message is None and above.answer is None:
         raise CallerError(f"there is no message {known} in conversation {tree.id}")
     if new is not None and tree.nodes.get(new, UNSEEN).number:
         raise CallerError(f"message {new} is in conversation {tree.id} already")
@@ -302,7 +301,8 @@ def answered(tree: Tree, reply: Reply, policy: Policy) -> Events:
 def closed(tree: Tree, closing: Closing, policy: Policy) -> Events:
     """Return what was decided after the fork, and the end if every rule holds."""
     reply = Reply(text=closing.words, parent=closing.parent, readings=closing.readings, appends=False)
-    case = replace(_answer_case(tree, reply, policy), verdicts=closing.verdicts)
+    case = _answer_case(tree, reply, policy)
+    case.verdicts = closing.verdicts
     stage, decision = settle(case, case.node, Stage.ENDED, Ground.PERSISTENT_HARM, case.registers)
     if stage is not Stage.ENDED:
         return decision
@@ -385,11 +385,15 @@ def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
     return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, judged)
 
 
+def _said(message: Message, claimed: Sequence[Claim]) -> list[tuple[Text, tuple[Reading, ...]]]:
+    """Return all that a request says for the first time, with its readings."""
+    return [*((claim.text, claim.readings) for claim in claimed), (message.text, message.readings)]
+
+
 def _tell(draft: _Draft, claimed: Sequence[Claim]) -> None:
     for claim in claimed:
-        draft.read(claim.text.node, claim.readings)
         parent = _parent(draft, claim.parent, claim.text.node, 0) if claim.user else claim.parent
-        draft.add(*told(draft.tree, replace(claim, parent=parent), draft.policy))
+        draft.add(*told(draft.tree, claim._replace(parent=parent), draft.policy))
 
 
 def _parent(draft: _Draft, parent: str | None, node: str, at: int) -> str | None:
@@ -401,13 +405,18 @@ def _parent(draft: _Draft, parent: str | None, node: str, at: int) -> str | None
     return gap.text.node
 
 
-def _refuse(draft: _Draft, message: Message, below: str | None) -> None:
-    """Leave a trace of a refused message only where it shows a sign of risk or could not be read."""
-    seen = draft.tree.nodes.get(message.text.node, UNSEEN)
-    if seen.read and not seen.risk_by:
-        draft.events.clear()
-        return
-    draft.add(RefusedRead(text=message.text.node, parent=below, digest=message.text.digest, at=message.at))
+def _refused(tree: Tree, message: Message, claimed: Sequence[Claim], policy: Policy) -> Events:
+    """Leave a trace of what was refused only where it shows a sign of risk or could not be read."""
+    draft = _Draft(tree, policy)
+    below = claimed[0].parent if claimed else message.parent
+    for said, readings in _said(message, claimed):
+        trace = _Draft(draft.tree, policy)
+        trace.read(said.node, readings)
+        seen = trace.tree.nodes.get(said.node, UNSEEN)
+        if seen.risk_by or not seen.read:
+            trace.add(RefusedRead(text=said.node, parent=below, digest=said.digest, at=message.at))
+            draft.add(*trace.events)
+    return tuple(draft.events)
 
 
 def _end(

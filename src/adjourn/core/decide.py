@@ -113,7 +113,8 @@ def leaves(seen: Node, asked: bool) -> bool:
 
 def confirms(case: Case) -> bool:
     """Whether it is a yes to the question, and no harmful request."""
-    return case.asked and Flag.CONFIRMS_END in case.seen.flags and Flag.HARMFUL not in case.seen.flags
+    flags = case.seen.flags
+    return case.asked and Flag.CONFIRMS_END in flags and flags.isdisjoint((Flag.HARMFUL, Flag.HARMFUL_COUNT))
 
 
 def _asks_back(case: Case) -> bool:

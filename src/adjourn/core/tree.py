@@ -276,8 +276,9 @@ def _inherited(tree: Tree, event: Inherited) -> None:
     node = tree.nodes[event.node]
     stage = Stage.ASKED if event.asked else node.stage
     tree.nodes[event.node] = node._replace(registers=event.registers, stage=stage)
-    tree.held, tree.since_faint = max(tree.held, event.held), event.since_faint
-    tree.frozen = tree.frozen or event.held is not Hold.NO or event.since_faint is not None
+    counters = [since for since in (tree.since_faint, event.since_faint) if since is not None]
+    tree.held, tree.since_faint = max(tree.held, event.held), min(counters, default=None)
+    tree.frozen = tree.frozen or event.held is not Hold.NO or bool(counters)
 
 
 def _refused(tree: Tree, event: RefusedRead) -> None:
