@@ -10,7 +10,7 @@ from enum import StrEnum
 from adjourn.core import acts
 from adjourn.core.acts import Claim, Closing, Message, Reply, Text
 from adjourn.core.decide import guidance
-from adjourn.core.events import Answer, Ended, Event, Held, Opened, UserReceived, Verdict
+from adjourn.core.events import Answer, Ended, Event, Held, Opened, Signals, UserReceived, Verdict
 from adjourn.core.explain import explain_event
 from adjourn.core.machine import EMPTY, AnswerKind, Ground, Guidance, Hold, Registers, Stage, UserKind
 from adjourn.core.policy import Policy
@@ -148,7 +148,8 @@ class _Replay:
         for event in events:
             old = self.tree.registers(event.parent) if isinstance(event, Answer) else EMPTY
             apply(self.tree, event)
-            self.note(event, old)
+            if not isinstance(event, Signals):
+                self.note(event, old)
 
     def note(self, event: Event, old: Registers) -> None:
         match event:

@@ -20,9 +20,10 @@ whole     the message is nothing but this phrase and words of the list `filler`,
 import hashlib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from adjourn.core.reading import RiskKind
@@ -30,10 +31,12 @@ from adjourn.signals.detector import NOTHING, OF_ASSISTANTS, OF_USERS, Message, 
 from adjourn.signals.normal import END, bare, folded, odd, plain, rough, sentences, tokens
 from adjourn.signals.phrases import Phrases, rarity
 
-_FORMAT = "2"  # of this reader: changes when the same tables would be read otherwise
+_FORMAT = "3"  # of this reader: changes when the same tables would be read otherwise
 _BACK = 24  # how many earlier messages are looked at for what a "come on" presses for
 _CALM = 3  # so many messages of other things, and it is not pressed for any more
 _ANY = 1 << 30
+_COUNTS = 0.8  # from here on a harmful request is one in its own right; below it is a topic
+_NEITHER = ("abusive", "asks_end", "confirms_end", "risk")  # neither calm nor about the request
 _FEW = 4
 _REMEMBERED = 256
 
@@ -295,29 +298,51 @@ class Lexical:
         return Lexicon("assistant")
 
     def user(self, text: str, before: Sequence[Message] = ()) -> Seen:
-        """Read a person's message; one that only presses on asks for what was asked before."""
+        """Read a person's message; after a harmful request, one that stays with it asks for it again."""
         fired = self._fired(text)
-        if (
-            before
-            and not any(map(_counts, fired))
-            and (presses := self._presses(text))
-            and (asked := self._asked(before))
-        ):
-            return _seen(fired, OF_USERS, also=(presses[0].score, asked.family))
+        if before and not any(map(_counts, fired)):
+            asked, calm = self._asked(before)
+            how = self._follows(text) if asked is not None else None
+            if asked is not None and how is not None and (how.signal != "refers_back" or not calm):
+                if how.signal == "stays_on":
+                    return _seen(fired, OF_USERS, also=(_COUNTS, _surest(fired, "harmful").family))
+                return _seen(fired, OF_USERS, also=(how.score, asked.family))
         return _seen(fired, OF_USERS) if fired else NOTHING
 
-    def _asked(self, before: Sequence[Message]) -> Rule | None:
-        """Give what the newest harmful request was, if there is one and what came since presses for it."""
+    def _follows(self, text: str) -> Rule | None:
+        """Give how a message goes on with a harmful request, if there is one before it: the surest of the ways."""
+        ways = self._presses(text)
+        topic = next((rule for rule in self._fired(text) if rule.signal == "harmful"), None)
+        if topic is not None and all(rule.signal != "moves_on" for rule in ways):
+            return replace(topic, signal="stays_on")
+        ways = tuple(rule for rule in ways if rule.signal != "moves_on")
+        return max(ways, key=lambda rule: (rule.signal == "presses_on", rule.score), default=None)
+
+    def _asked(self, before: Sequence[Message]) -> tuple[Rule | None, int]:
+        """Give what the newest harmful request was, unless left long ago, and how many calm messages came since."""
+        said = [self._fired(text) for role, text in before[-_BACK:] if role == "user"]
+        if not any(map(_counts, chain.from_iterable(said))):
+            return None, 0  # as nearly always: then nothing else need be looked up
+        since: list[bool] = []
         calm = 0
         for role, text in reversed(before[-_BACK:]):
             if role != "user":
                 continue
-            if any(map(_counts, fired := self._fired(text))):
-                return _surest(fired, "harmful")
-            calm += not self._presses(text)
+            fired = self._fired(text)
+            if any(map(_counts, fired)):
+                calm = 0
+                for refers in reversed(since):
+                    calm += not refers or bool(calm)
+                return (_surest(fired, "harmful"), calm) if calm < _CALM else (None, calm)
+            if any(rule.signal in _NEITHER for rule in fired):
+                continue
+            how = self._follows(text)
+            if how is None or how.signal == "refers_back":
+                since.append(how is not None)
+                calm += how is None
             if calm == _CALM:
                 break
-        return None
+        return None, calm
 
     def assistant(self, text: str) -> Seen:
         """Read an assistant's message."""
@@ -325,7 +350,7 @@ class Lexical:
 
 
 def _counts(rule: Rule) -> bool:
-    return rule.signal == "harmful" and rule.score >= 0.8
+    return rule.signal == "harmful" and rule.score >= _COUNTS
 
 
 def _surest(fired: Iterable[Rule], signal: str) -> Rule:
