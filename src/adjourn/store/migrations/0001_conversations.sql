@@ -56,11 +56,7 @@ CREATE TABLE lookups (
     PRIMARY KEY (digest, conversation, node)
 ) WITHOUT ROWID;
 
-CREATE INDEX lookups_conversation ON lookups (conversation);
-
 CREATE TABLE secrets (
     name TEXT NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
 ) WITHOUT ROWID;
-
-CREATE INDEX conversations_newest ON conversations (last_at DESC);
