@@ -9,7 +9,7 @@ import click
 from adjourn.cli import main as commands
 from adjourn.core import machine
 from adjourn.core.decide import NEEDS, RULES
-from adjourn.core.machine import AnswerKind, Stage, UserKind
+from adjourn.core.machine import AnswerKind, Mode, Stage, UserKind
 from adjourn.core.policy import Policy
 from adjourn.settings import policy_toml
 
@@ -67,6 +67,14 @@ def machine_page() -> Iterator[str]:
         yield f"- **{kinds.__name__}**: {', '.join(kinds)}"
 
 
+MODES = {
+    Mode.OFF: "Adjourn is not there: everything passes, and no store is opened.",
+    Mode.SHADOW: "Messages are read and kept, and a sign of risk is recorded. Nothing is said to anybody.",
+    Mode.WARN: "Besides: help lines, and help for the model to decline well. Nothing is closed, and no notice is given.",
+    Mode.ENFORCE: "Besides: the notice, the question whether to close, and the end.",
+}
+
+
 def policy_page() -> Iterator[str]:
     """docs/policy.md."""
     yield from ("# The policy", "", MADE, "")
@@ -74,6 +82,8 @@ def policy_page() -> Iterator[str]:
     yield "`adjourn policy show` prints the rules in force. These are the defaults:"
     yield from ("", "```toml", policy_toml(Policy()).strip(), "```", "")
     yield from (line.strip() for line in (Policy.__doc__ or "").splitlines()[2:])
+    yield from ("", "## Modes", "", "| mode | what it does |", "| --- | --- |")
+    yield from (f"| `{mode.name.lower()}` | {says} |" for mode, says in MODES.items())
 
 
 def commands_page() -> Iterator[str]:

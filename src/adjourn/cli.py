@@ -211,7 +211,7 @@ def _with_store(db: str, use: Callable[[Store], Awaitable[T]]) -> T:
     """Return what `use` makes of the store at this address."""
 
     async def run() -> T:
-        store = open_store(db)
+        store = open_store(db, make=False)
         try:
             return await use(store)
         finally:
@@ -236,11 +236,11 @@ def list_command(db: str) -> None:
         for line in found:
             sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
         return
-    table = Table("conversation", "scope", "begun", "newest", "messages", "held", "closed")
+    table = Table("newest message", "messages", "state")
+    table.add_column("conversation", no_wrap=True, overflow="ignore", min_width=36)  # to be copied
     for line in found:
-        held, ended = line.held.name.lower() if line.held else "", "closed" if line.ended else ""
-        times = exported_time(line.opened_at), exported_time(line.last_at)
-        table.add_row(line.id, line.scope, *times, str(line.messages), held, ended)
+        state = [*(["held"] if line.held else []), *(["closed"] if line.ended else [])]
+        table.add_row(exported_time(line.last_at)[:16], str(line.messages), " ".join(state), line.id)
     Console().print(table)
 
 

@@ -205,6 +205,7 @@ def witness(tree: Tree, about: str, readings: Sequence[Reading], policy: Policy)
 
 def reopen(tree: Tree, reason: str, at: int) -> Events:
     """A reviewer removes every end of the conversation; a hold stays. Nothing received before counts any more."""
+    _reasoned(reason)
     if not tree.ended:
         raise CallerError(f"conversation {tree.id} is not closed: there is nothing to reopen")
     return (Reopened(reason=reason, at=at),)
@@ -212,9 +213,15 @@ def reopen(tree: Tree, reason: str, at: int) -> Events:
 
 def lift(tree: Tree, reason: str, at: int) -> Events:
     """A reviewer removes the hold of the conversation and its freeze; ends stay. Nothing before counts any more."""
+    _reasoned(reason)
     if not (tree.held or tree.frozen):
         raise CallerError(f"conversation {tree.id} is not held: there is nothing to lift")
     return (Lifted(reason=reason, at=at),)
+
+
+def _reasoned(reason: str) -> None:
+    if not reason.strip():
+        raise CallerError("a reviewer's act needs a reason: it is recorded")
 
 
 def _check(tree: Tree, new: str | None, known: str | None) -> None:

@@ -82,6 +82,8 @@ class _Replay:
                 self.answer.append(index)
             before.append((message.role, message.text))
         self.answered()
+        if self.told:  # nobody but the assistant spoke
+            self.add(acts.tell(self.tree, self.told, self.policy))
         self.result.stage = self.tree.stage(self.parent)
         return self.result
 

@@ -11,8 +11,8 @@ from adjourn.store.text import Sealed, chance, sealed
 __all__ = ["Committed", "Conversation", "Lookup", "Recorded", "Sealed", "Store", "chance", "open_store", "sealed"]
 
 
-def open_store(url: str) -> Store:
-    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made."""
+def open_store(url: str, *, make: bool = True) -> Store:
+    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made, or refused."""
     if url == "memory:":
         return MemoryStore()
     kind, found, path = url.partition(":///")
@@ -20,4 +20,6 @@ def open_store(url: str) -> Store:
         raise CallerError(f"--db {url}: PostgreSQL is not supported yet; use sqlite:///PATH")
     if kind != "sqlite" or not found or not path:
         raise CallerError(f"--db {url}: sqlite:///PATH is needed")
+    if not make and not Path(path).exists():
+        raise CallerError(f"--db {url}: there is no such file")
     return SqliteStore(Path(path))

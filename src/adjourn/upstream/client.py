@@ -63,9 +63,9 @@ class Upstream:
         try:
             yield
         except TimeoutError as error:
-            raise UpstreamLate(f"the model at {self.url} did not answer in time") from error
+            raise UpstreamLate("the model did not answer in time") from error
         except aiohttp.ClientError as error:
-            raise UpstreamError(f"the model at {self.url} could not be reached, or broke off: {error}") from error
+            raise UpstreamError("the model could not be reached, or its answer broke off") from error
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

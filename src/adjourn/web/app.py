@@ -19,7 +19,9 @@ from adjourn.web.page import HERE, chat_page, support
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
 
-NOT_OFFERED = "this address is not offered: a side door past a closed conversation would be one"
+NOT_OFFERED = (
+    "only /v1/chat/completions and /v1/models are offered: other ways to a model would lead past a closed chat"
+)
 LATER = "this address comes with a later version; /v1/chat/completions is there"
 
 

@@ -115,7 +115,7 @@ class Gateway:
         except UpstreamError as error:
             await stack.aclose()
             await turn.failed()
-            return unreachable(error)
+            return unreachable(error, turn)
         if answer.status != 200:
             await turn.failed()
             return Response(body, status_code=answer.status, headers=back)
@@ -148,7 +148,7 @@ class Gateway:
                 settled = True
             yield last_events(turn, held) + events.rest()
         except UpstreamError as error:
-            yield sse.event_of(openai_chat.error_of(str(error), kind="upstream_error"))
+            yield sse.event_of(openai_chat.error_of(str(error), kind="upstream_error", adjourn=turn.object))
         except StoreError:
             settled = True
             yield sse.event_of(openai_chat.error_of("the answer could not be kept", kind="store_error"))
@@ -209,10 +209,10 @@ def refused(status: int, message: str, more: Mapping[str, str] | None = None) ->
     return Response(body, status_code=status, media_type="application/json", headers=extra)
 
 
-def unreachable(error: UpstreamError) -> Response:
-    """Return the answer to a request whose model could not be reached."""
+def unreachable(error: UpstreamError, turn: Turn | None = None) -> Response:
+    """Return the answer to a request whose model could not be reached; help lines come all the same."""
     status = 504 if isinstance(error, UpstreamLate) else 502
-    body = openai_chat.error_of(str(error), kind="upstream_error")
+    body = openai_chat.error_of(str(error), kind="upstream_error", adjourn=turn.object if turn else None)
     return Response(body, status_code=status, media_type="application/json")
 
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -16,6 +16,7 @@ from adjourn.core.policy import Policy
 from adjourn.host import Host
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
+from adjourn.store import open_store
 from adjourn.upstream.client import Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
@@ -50,10 +51,17 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
         raise CallerError(
             f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
         )
+    if serving.upstream is not None and not serving.upstream.startswith(("http://", "https://")):
+        raise CallerError(f"--upstream {serving.upstream}: an address that begins with http:// or https:// is needed")
+    if serving.upstream is not None and serving.upstream.rstrip("/").endswith("/chat/completions"):
+        raise CallerError(f"--upstream {serving.upstream}: leave out /chat/completions")
+    if serving.policy.mode is not Mode.OFF:
+        asyncio.run(open_store(serving.db).close())  # what is wrong with it is said before anything starts
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
     server = _Server(_config(application(serving)), started)
-    server.run(sockets=[bound])
+    with suppress(KeyboardInterrupt):  # a person stopped it
+        server.run(sockets=[bound])
 
 
 def application(serving: Serving) -> ASGIApp:

@@ -110,6 +110,8 @@ function failed(here, user, reply, problem) {
   reply.state = "stopped";
   if (problem.closed) return refused(here, user, reply, problem.body.adjourn ?? {});
   if (!reply.text) tree.remove(reply.node);
+  const support = problem.body?.adjourn?.support;
+  if (support) supported(here, support, user.node); // help does not wait for the model
   if (problem.name === "AbortError") return undefined;
   if (!problem.key) console.error(problem); // a fault of this page
   reply.state = "broken";
@@ -213,7 +215,7 @@ function message(node, before) {
       siblings.length > 1 && versions(at, siblings.length, (to, arrow) => turn(siblings[to], arrow)),
       node.text && copier(node),
       mine && tool("edit", "edit", () => edit(node), { disabled: busy }),
-      !mine && chat.tree.get(node.parent) && tool("retry", "another", () => again(node), { disabled: busy })),
+      !mine && chat.tree.get(node.parent) && !chat.ended.has(node.node) && tool("retry", "another", () => again(node), { disabled: busy })),
   ].filter(Boolean));
   return made;
 }
@@ -256,6 +258,7 @@ function showEnd(path) {
   const end = closing(path);
   $("composer").hidden = Boolean(end);
   $("closed").hidden = !end;
+  if (!end) fit(box); // it could not be measured while it was hidden
   if (end && panelFor !== end) {
     const mine = path.filter((node) => node.role === "user");
     $("closed").replaceChildren(...panel(end, chat.kept, {
@@ -506,6 +509,7 @@ document.addEventListener("keydown", (event) => {
 });
 addEventListener("popstate", () => location.reload());
 
+history.scrollRestoration = "manual"; // a closed chat opens at its end, where it says so
 if (closing()) chat.kept = recalled("pending") || null;
 show(chat, { down: true });
 write(recalled("draft") || recalled("pending"));

@@ -43,7 +43,7 @@ export async function* ask({ conversation, model, messages, signal }) {
     if (data === "[DONE]") return;
     const chunk = parsed(data);
     if (!chunk) throw new Trouble("troubleBroken");
-    if (chunk.error) throw new Trouble("troubleBroken", { detail: chunk.error.message });
+    if (chunk.error) throw new Trouble("troubleBroken", { detail: chunk.error.message, body: chunk });
     yield* pieces(chunk, "delta");
     finished ||= Boolean(chunk.choices?.[0]?.finish_reason);
   }
