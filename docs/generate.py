@@ -70,7 +70,7 @@ def machine_page() -> Iterator[str]:
 MODES = {
     Mode.OFF: "Adjourn is not there: everything passes, and no store is opened.",
     Mode.SHADOW: "Messages are read and kept, and a sign of risk is recorded. Nothing is said to anybody.",
-    Mode.WARN: "Besides: help lines, and help for the model to decline well. Nothing is closed, and no notice is given.",
+    Mode.WARN: "Besides: help lines, and help for the model to decline well. Nothing is closed, no notice given.",
     Mode.ENFORCE: "Besides: the notice, the question whether to close, and the end.",
 }
 

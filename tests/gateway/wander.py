@@ -151,15 +151,16 @@ class Wanderer:
             chat.back()  # what was typed is put back, and they try something else
 
     def check(self, reply: Reply, sent: Path, asked: int, forks: int, ends: int, retried: bool) -> None:
-        text = next(words for role, words in reversed(sent) if role == "user")
+        said = [words for role, words in sent if role == "user"]
         below = self.below(sent)
-        clear = CLEAR.rstrip(".") in text
+        clear = any(CLEAR.rstrip(".") in words for words in said)
         if reply.refused:
             self.refused += 1
             assert (asked, forks, ends) == (0, 0, 0), "P8: a refusal asked the model"
             assert below is not False, ("a message was refused, and nothing is closed above it", sent)
             assert not clear, "P5: somebody at risk was refused"
-            assert ("support" in (reply.adjourn or {})) == (FAINT.rstrip(".") in text)
+            faint = [FAINT.rstrip(".") in words for words in said]
+            assert any(faint) >= ("support" in (reply.adjourn or {})) >= faint[-1]
             return
         assert not below or clear, ("P1: the conversation went on below an end", sent, reply)
         assert reply.status in (200, 500, 502), reply

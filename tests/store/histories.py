@@ -248,7 +248,6 @@ class History:
             node=node,
             guidance=Guidance.REDIRECT if how else None,
             guided=guided,
-            view="",
             at=self.at,
         )
         if how:  # the next answer is what came of it

@@ -92,7 +92,7 @@ class Guided(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptStarted:
-    """A try at an answer to `node` began, with this guidance; `view` is the digest of what the model was shown.
+    """A try at an answer to `node` began, with this guidance.
 
     After a fork it is written again, with the guidance that was decided then.
     """
@@ -101,7 +101,6 @@ class AttemptStarted:
     node: str
     guidance: Guidance | None
     guided: Guided | None
-    view: str
     at: int
 
 

@@ -14,12 +14,12 @@ import msgspec
 
 from adjourn.core import acts
 from adjourn.core.acts import Claim, Events, Message
-from adjourn.core.decide import mode
+from adjourn.core.decide import mode, sign
 from adjourn.core.errors import ClientError
-from adjourn.core.events import Ended, Inherited
-from adjourn.core.machine import Hold, Mode, Registers, Stage
+from adjourn.core.events import Ended, Held, Inherited
+from adjourn.core.machine import EMPTY, Hold, Mode, Registers, Stage
 from adjourn.core.policy import ABUSE, Policy
-from adjourn.core.reading import Flag, RiskKind
+from adjourn.core.reading import RiskKind
 from adjourn.core.tree import Tree, after
 from adjourn.host import lines
 from adjourn.host.identify import Place, locate, path_digest
@@ -167,10 +167,10 @@ class _Beginning:
             events += self._receive(now, known, claims)
             now = after(tree, events)
             if not acts.took(events, turn.node):
-                self._refused(now, known)
+                self._refused(now, known, events)
                 return events
         elif _goes_on(now, self.place, turn.node):
-            self._refused(now, known)
+            self._refused(now, known, events)
             return events
         ended = self._closed(now)
         if ended is not None:
@@ -183,6 +183,8 @@ class _Beginning:
         alone = turn.newest.index == len(self.request.messages) - 1
         turn.forks = now.stage(turn.node) is Stage.LAST_RESORT and alone
         turn.shows(now, events)
+        if turn.support is None and sign(node) is Hold.SHOWN and now.held is Hold.SHOWN and host.mode(now) >= Mode.WARN:
+            turn.support = host.support(node.risk_kind)  # sent again: the first answer may not have come through
         return (*events, turn.start(now))
 
     def _path(self, tree: Tree) -> tuple[list[str | None], list[Claim]]:
@@ -225,7 +227,7 @@ class _Beginning:
         mine = [end for end in tree.ended.values() if end.node == self.turn.node]
         return mine[0] if mine and (self.retried or mine[0].answer == self.closing.node) else None
 
-    def _refused(self, tree: Tree, known: Sequence[str | None]) -> None:
+    def _refused(self, tree: Tree, known: Sequence[str | None], events: Events) -> None:
         """Note that the conversation was closed before; a sign of risk brings help lines all the same."""
         turn = self.turn
         turn.refused = True
@@ -235,8 +237,9 @@ class _Beginning:
                 if node in (end.answer, end.node):
                     turn.close(end)
         turn.ended, turn.stage = True, Stage.ENDED
-        if Flag.RISK in self.reading.flags:
-            turn.support = self.host.support(self.reading.risk_kind)
+        held = next((event for event in reversed(events) if isinstance(event, Held)), None)
+        if held is not None:
+            turn.support = self.host.support(held.kind)
 
     def _notes(self, tree: Tree, known: Sequence[str | None]) -> list[Note]:
         """Return what earlier attempts put in on this path: it is put in again, at the same places."""
@@ -251,16 +254,18 @@ class _Beginning:
         return notes[::-1]
 
     def _shared(self, known: Sequence[str | None]) -> str:
-        """Return the node of the newest answer of the path, whose registers are inherited."""
-        answers = [
-            node for node, (said, _) in zip(known, self.place.path, strict=True) if said.role == ASSISTANT and node
-        ]
-        return answers[-1]
+        """Return the node of the answer that they have in common: what the client claims below it inherits nothing."""
+        anchor = self.place.like[0].digest
+        path = zip(known, self.place.path, strict=True)
+        return next(node for node, (said, _) in path if said.digest == anchor and node)
 
     async def _inherited(self) -> Inherited:
         """Return what several conversations that nothing tells apart have in common: the least of it."""
         seen = [
-            await self.host.store.see(like.conversation, partial(_standing, node=like.node)) for like in self.place.like
+            await self.host.store.see(
+                like.conversation, partial(_standing, node=like.node, since=self.at - self.host.policy.idle_ms)
+            )
+            for like in self.place.like
         ]
         least = min((registers for registers, *_ in seen), key=lambda kept: kept.k)
         warned = all(registers.warned for registers, *_ in seen)
@@ -275,7 +280,9 @@ class _Beginning:
         )
 
 
-def _standing(tree: Tree, node: str) -> tuple[Registers, bool, Hold, int | None]:
+def _standing(tree: Tree, node: str, since: int) -> tuple[Registers, bool, Hold, int | None]:
+    if tree.nodes[node].at < since:  # idle: only the hold goes on
+        return EMPTY, False, tree.held, tree.since_faint
     return tree.registers(node), tree.standing(node) is Stage.ASKED, tree.held, tree.since_faint
 
 

@@ -63,7 +63,8 @@ def elements(secret: bytes, scope: str, request: Request) -> Iterator[Element]:
     """
     digest = hashlib.blake2b(scope.encode(), key=secret, digest_size=16).digest()
     answer: list[int] = []
-    for index, message in enumerate(request.messages[: request.newest + 1]):
+    newest = request.newest
+    for index, message in enumerate(request.messages[: newest + 1]):
         if message.role == ASSISTANT:
             answer.append(index)
         elif message.role == USER:
@@ -75,7 +76,7 @@ def elements(secret: bytes, scope: str, request: Request) -> Iterator[Element]:
     tail = [
         index
         for index, message in enumerate(request.messages)
-        if index > request.newest and message.role == ASSISTANT and not message.steps
+        if index > newest and message.role == ASSISTANT and not message.steps
     ]
     if tail:
         yield _element(secret, digest, request, tail, ASSISTANT)
@@ -90,7 +91,7 @@ def _element(secret: bytes, above: bytes, request: Request, indices: Sequence[in
 def path_digest(secret: bytes, above: bytes, role: str, text: str, others: bytes = b"") -> bytes:
     """Return the digest of a path that ends with this message."""
     digest = hashlib.blake2b(above, key=secret, digest_size=16)
-    digest.update(f"{role}\0{canonical(text)}\0".encode() + others)
+    digest.update(f"{role}\0{canonical(text, assistant=role == ASSISTANT)}\0".encode() + others)
     return digest.digest()
 
 

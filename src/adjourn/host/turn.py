@@ -11,6 +11,7 @@ from adjourn.core.acts import Closing, Events, Reply
 from adjourn.core.decide import guidance
 from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Held, Outcome, Verdict
 from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
+from adjourn.core.reading import Reading
 from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Tree, after
 from adjourn.host.identify import Element, path_digest
@@ -44,6 +45,7 @@ class Turn:
     forks: bool = False
     redirections: int = 0
     first_reply: bytes | None = None
+    first_reading: Reading | None = None
     template: str = "closing_harm"
     closed_by: str | None = None
     ended: bool = False
@@ -52,6 +54,7 @@ class Turn:
     receipt: Receipt | None = None
     support: dict[str, Any] | None = None
     warned: bool = False
+    guided: bool = False
 
     @property
     def body(self) -> bytes:
@@ -112,6 +115,7 @@ class Turn:
         """
         if self.first_reply is None and chooses_end(said):
             self.first_reply = message or openai_chat.message("assistant", said)
+            self.first_reading = self.host.detectors.assistant(said)
             return self
         verdict = Verdict.END if chooses_end(said) else Verdict.CONTINUE
         verdicts = (verdict,) if self.first_reply is None else (Verdict.END, verdict)
@@ -122,7 +126,7 @@ class Turn:
             parent=self.node,
             attempt=self.attempt,
             verdicts=verdicts,
-            readings=(self.host.detectors.assistant(said),),
+            readings=(*filter(None, [self.first_reading]), self.host.detectors.assistant(said)),
             at=self.host.now(),
         )
 
@@ -136,7 +140,9 @@ class Turn:
             if ended is not None:
                 self.close(ended)
                 return events
-            return (*events, self.start(after(tree, events)))
+            now = after(tree, events)
+            self.shows(now, events)
+            return (*events, self.start(now))
 
         lookup = Lookup(self.digest_of(text.text), self.conversation, text.node, own=True)
         await self.host.store.commit(self.conversation, decide, [text], [lookup])
@@ -150,11 +156,12 @@ class Turn:
         `steps`: it calls tools of the client's, so it is not an answer yet.
         """
         if steps:
+            if self.guided:  # the next request of this turn is told again
+                await self.failed(Outcome.CANCELLED)
             return self
-        node = self.host.ident("m")
-        texts: dict[str | None, Sealed] = {None: sealed(node, said)}
+        texts: dict[str | None, Sealed] = {None: sealed(self.host.ident("m"), said)}
         for name, more in additions(self.template).items():
-            texts[name] = sealed(node, f"{said}\n\n{more}")
+            texts[name] = sealed(self.host.ident("m"), f"{said}\n\n{more}")  # of its own: only what was sent is found
         reading, at = self.host.detectors.assistant(said), self.host.now()
 
         def take(tree: Tree, added: str | None) -> tuple[Events, Answer]:
@@ -177,7 +184,7 @@ class Turn:
             self.answered(after(tree, taken), taken, answer)
             return taken
 
-        lookups = [Lookup(self.digest_of(text.text), self.conversation, node, own=True) for text in texts.values()]
+        lookups = [Lookup(self.digest_of(text.text), self.conversation, text.node, own=True) for text in texts.values()]
         await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
         return self
 
@@ -192,7 +199,7 @@ class Turn:
         """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view."""
         told = None if self.forks else guidance(tree, self.node, self.host.policy)
         put_in = guided(told, self.host.form) if told else None
-        self.stage = tree.stage(self.node)
+        self.stage, self.guided = tree.stage(self.node), put_in is not None
         if put_in is not None:
             self.notes = [*self.notes, Note(self.newest.index, put_in.form, put_in.words)]
         return AttemptStarted(
@@ -200,7 +207,6 @@ class Turn:
             node=self.node,
             guidance=told,
             guided=put_in,
-            view=self.newest.digest.hex(),
             at=self.host.now(),
         )
 

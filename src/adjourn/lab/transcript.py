@@ -68,7 +68,7 @@ def _message(data: Any, index: int) -> Message:
     if not isinstance(data, dict):
         raise ClientError(f"message {index} is not an object")
     role = data.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise ClientError(f"message {index} has the unknown role {role!r}; there are {', '.join(sorted(ROLES))}")
     steps = role == "assistant" and bool(data.get("tool_calls") or data.get("function_call"))
     return Message(role, _text(data.get("content"), index), steps)

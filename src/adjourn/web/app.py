@@ -19,9 +19,7 @@ from adjourn.web.page import HERE, chat_page, support
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
 
-NOT_OFFERED = (
-    "only /v1/chat/completions and /v1/models are offered: other ways to a model would lead past a closed chat"
-)
+NOT_OFFERED = "this address is not offered: only /v1/chat/completions and /v1/models are"
 LATER = "this address comes with a later version; /v1/chat/completions is there"
 
 

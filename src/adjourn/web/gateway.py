@@ -5,7 +5,7 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,11 +114,11 @@ class Gateway:
                 body = await answer.body()
         except UpstreamError as error:
             await stack.aclose()
-            await turn.failed()
+            await _failed(turn)
             return unreachable(error, turn)
         if answer.status != 200:
-            await turn.failed()
-            return Response(body, status_code=answer.status, headers=back)
+            await _failed(turn)
+            return Response(openai_chat.with_object(body, turn.object), status_code=answer.status, headers=back)
         reply = openai_chat.read_reply(body)
         try:
             await turn.answer(reply.words, finish_of(turn, reply), steps=reply.steps)
@@ -160,7 +160,13 @@ async def _finished(turn: Turn, stack: AsyncExitStack, settled: bool, reply: Rep
     """Let go of the model's answer; an attempt that brought none settles nothing."""
     await stack.aclose()
     if not settled:
-        await turn.failed(Outcome.INTERRUPTED if reply.text else Outcome.FAILED)
+        await _failed(turn, Outcome.INTERRUPTED if reply.text else Outcome.FAILED)
+
+
+async def _failed(turn: Turn, outcome: Outcome = Outcome.FAILED) -> None:
+    """Put on record that an attempt brought no answer; if it cannot be kept, the message is unanswered anyhow."""
+    with suppress(StoreError):
+        await turn.failed(outcome)
 
 
 async def _closing(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncIterator[bytes]:
@@ -190,12 +196,12 @@ def finish_of(turn: Turn, reply: Reply) -> Finish:
 
 def last_events(turn: Turn, held: list[bytes]) -> bytes:
     """Return the events that end a stream, with what the host adds."""
-    if not held:
-        return b""
-    first, *others = held
-    added = openai_chat.event_with_words(first, turn.say) if turn.say else b""
     told = turn.object
-    return added + (openai_chat.event_with_object(first, told) if told else first) + b"".join(others)
+    if not held:  # it broke off: help lines come all the same
+        return openai_chat.object_event(told) if told else b""
+    first, *others = held
+    last = openai_chat.event_with_object(first, told) if told else first
+    return (openai_chat.event_with_words(last, turn.say) if turn.say else last) + b"".join(others)
 
 
 # Answers of our own.

@@ -14,19 +14,26 @@ NOT_UP = frozenset(
         "connection",
         "content-length",
         "cookie",
+        "expect",
+        "forwarded",
         "host",
         "keep-alive",
         "origin",
         "proxy-authorization",
+        "referer",
         "te",
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-real-ip",
     }
 )
 NOT_UP_PREFIXES = ("adjourn-", "x-forwarded-", "sec-fetch-")
 BACK = frozenset({"cache-control", "content-type", "request-id", "retry-after", "x-request-id", "x-should-retry"})
 BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
+
+KEYS = ("authorization", "x-api-key", "api-key")
+"""Where clients send their key; the first that is there counts."""
 
 CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
 """Where clients say which chat it is; the first that is there counts."""
@@ -50,7 +57,8 @@ def back(headers: Mapping[str, str]) -> dict[str, str]:
 
 def scope(request: Request, user: str | None) -> str:
     """Return who asks: the key that the client sends, else the browser; and the end user, if it says one."""
-    key, browser = request.headers.get("authorization"), request.cookies.get(BROWSER)
+    key = next((request.headers[name] for name in KEYS if name in request.headers), None)
+    browser = request.cookies.get(BROWSER)
     kind, secret = ("key", key) if key else ("browser", browser) if browser else ("nobody", "")
     digest = hashlib.blake2b(secret.encode(), digest_size=12).hexdigest()
     return f"{kind}:{digest}" + (f"/{user}" if user else "")
@@ -64,4 +72,4 @@ def conversation(request: Request) -> str | None:
 def retried(request: Request) -> bool:
     """Whether a client's library sends this again by itself."""
     count = request.headers.get("x-stainless-retry-count", "0")
-    return count.isdigit() and int(count) > 0
+    return count.isdecimal() and count.strip("0") != ""

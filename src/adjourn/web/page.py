@@ -85,7 +85,7 @@ async def _conversation(host: Host, scope: str, wanted: str) -> dict[str, Any] |
             for answer, end in ends.items()
             if answer in standing
         },
-        "support": host.support(shown[-1].kind) if exported["held"] == "shown" else None,
+        "support": host.support(shown[-1].kind if shown else None) if exported["held"] == "shown" else None,
     }
 
 

@@ -255,12 +255,26 @@ def _with_member(data: bytes, adjourn: Mapping[str, Any]) -> bytes:
     return insert(data, [Insertion(end, b',"adjourn":' + msgspec.json.encode(adjourn))])
 
 
+def object_event(adjourn: Mapping[str, Any]) -> bytes:
+    """Return a chunk of our own with Adjourn's object, for a stream that has no last one."""
+    choices = [{"index": 0, "delta": {}, "finish_reason": None}]
+    return sse.event_of(
+        msgspec.json.encode({"object": "chat.completion.chunk", "choices": choices, "adjourn": adjourn})
+    )
+
+
 def event_with_words(event: bytes, words: str) -> bytes:
-    """Return a chunk of our own that goes before the one given, with the same id and model."""
+    """Return the event with these words: in a chunk of our own before it, or behind words of its own."""
+    choices = members(event).get("choices")
+    if choices is not None and (found := elements(event, choices.start)):
+        delta = members(event, found[0].start).get("delta")
+        content = members(event, delta.start).get("content") if delta is not None else None
+        if content is not None and event[content.start : content.start + 1] == b'"' and content.end - content.start > 2:
+            return insert(event, [Insertion(content.end - 1, msgspec.json.encode("\n\n" + words)[1:-1])])
     data = sse.data_of(event) or b"{}"
     chunk = {key: value for key, value in decoded(data).items() if key in ("id", "object", "created", "model")}
     chunk["choices"] = [{"index": 0, "delta": {"content": "\n\n" + words}, "finish_reason": None}]
-    return sse.event_of(msgspec.json.encode(chunk))
+    return sse.event_of(msgspec.json.encode(chunk)) + event
 
 
 # Answers and errors of our own.
