@@ -13,16 +13,16 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from adjourn.core import acts
-from adjourn.core.acts import Claim, Events, Message
+from adjourn.core.acts import Claim, Events, Message, Text
 from adjourn.core.decide import mode, sign
 from adjourn.core.errors import ClientError
 from adjourn.core.events import Ended, Held, Inherited
 from adjourn.core.machine import EMPTY, Hold, Mode, Registers, Stage
 from adjourn.core.policy import ABUSE, Policy
-from adjourn.core.reading import RiskKind
+from adjourn.core.reading import Flag, Reading, RiskKind
 from adjourn.core.tree import Tree, after
 from adjourn.host import lines
-from adjourn.host.identify import Place, locate, path_digest
+from adjourn.host.identify import Element, Place, locate, path_digest
 from adjourn.host.turn import Turn
 from adjourn.host.words import words
 from adjourn.signals import Detectors, local
@@ -122,17 +122,20 @@ class _Beginning:
         self.host, self.request, self.place = host, request, place
         self.scope, self.external, self.retried = scope, external, retried
         self.conversation = place.conversation or host.ident("c")
-        self.fresh = [sealed(host.ident("m"), said.text) for said, _ in place.path]
-        before = [(message.role, message.text) for message in request.messages[: request.newest]]
+        self.new = sealed(host.ident("m"), place.newest.text)
+        self.told = [None if found else self._told(said) for said, found in place.path[:-1]]
+        newest = request.newest
+        before = [(message.role, message.text) for message in request.messages[:newest]]
         self.reading = host.detectors.user(place.newest.text, before)
-        self.closing = sealed(host.ident("m"), words()["closing_request"])
+        confirms = Flag.CONFIRMS_END in self.reading.flags
+        self.closing = sealed(host.ident("m"), words()["closing_request"]) if confirms else None
         self.at = host.now()
         self.turn = Turn(
             host=host,
             request=request,
             conversation=self.conversation,
             newest=place.newest,
-            node=self.fresh[-1].node,
+            node=self.new.node,
             attempt=host.ident("t"),
         )
         self.inherited: Inherited | None = None
@@ -140,14 +143,16 @@ class _Beginning:
     async def run(self) -> Turn:
         if self.place.like:
             self.inherited = await self._inherited()
-        texts = [*self.fresh, self.closing]
-        last = len(self.fresh) - 1
-        lookups = [
-            Lookup(said.digest, self.conversation, text.node, own=index == last)
-            for index, ((said, _), text) in enumerate(zip(self.place.path, self.fresh, strict=True))
-        ]
-        closing = path_digest(self.host.secret, self.place.newest.digest, ASSISTANT, self.closing.text)
-        lookups.append(Lookup(closing, self.conversation, self.closing.node, own=True))
+        newest = self.place.newest.digest
+        texts, lookups = [self.new], [Lookup(newest, self.conversation, self.new.node, own=True)]
+        for told, (said, _) in zip(self.told, self.place.path, strict=False):
+            if told is not None:
+                texts.append(told[0])
+                lookups.append(Lookup(said.digest, self.conversation, told[0].node, own=False))
+        if self.closing is not None:
+            texts.append(self.closing)
+            closing = path_digest(self.host.secret, newest, ASSISTANT, self.closing.text)
+            lookups.append(Lookup(closing, self.conversation, self.closing.node, own=True))
         await self.host.store.commit(self.conversation, self.decide, texts, lookups)
         if self.turn.ended and not self.turn.refused:
             await self.turn.read_closing_words()
@@ -162,10 +167,10 @@ class _Beginning:
             events = (opened,)
         now = after(tree, events)
         known, claims = self._path(now)
-        turn.node = known[-1] or self.fresh[-1].node
+        turn.node = known[-1] or self.new.node
         if known[-1] is None:
-            events += self._receive(now, known, claims)
-            now = after(tree, events)
+            taken = self._receive(now, known, claims)
+            events, now = events + taken, after(now, taken)
             if not acts.took(events, turn.node):
                 self._refused(now, known, events)
                 return events
@@ -192,19 +197,20 @@ class _Beginning:
         nodes: list[str | None] = []
         claims: list[Claim] = []
         above: str | None = None
-        for (said, found), text in zip(self.place.path, self.fresh, strict=True):
+        for (said, found), told in zip(self.place.path, (*self.told, None), strict=True):
             node = _pick(tree, [lookup.node for lookup in found], above)
-            if node is None and said is not self.place.newest:
-                claims.append(self._claim(said.role == USER, text, above))
+            if told is not None:
+                text, reading = told
+                claims.append(Claim(text.reference, above, user=said.role == USER, readings=(reading,)))
                 node = text.node
             nodes.append(node)
             above = node
         return nodes, claims
 
-    def _claim(self, user: bool, text: Sealed, above: str | None) -> Claim:
-        detectors = self.host.detectors
-        reading = detectors.user(text.text) if user else detectors.assistant(text.text)
-        return Claim(text=text.reference, parent=above, user=user, readings=(reading,))
+    def _told(self, said: Element) -> tuple[Sealed, Reading]:
+        """Return what the client claims was said, and its reading."""
+        read = self.host.detectors.user if said.role == USER else self.host.detectors.assistant
+        return sealed(self.host.ident("m"), said.text), read(said.text)
 
     def _receive(self, tree: Tree, known: Sequence[str | None], claims: Sequence[Claim]) -> Events:
         events: Events = ()
@@ -213,10 +219,10 @@ class _Beginning:
             events = (*events, replace(self.inherited, node=self._shared(known)))
             claims = ()
         message = Message(
-            text=self.fresh[-1].reference,
+            text=self.new.reference,
             parent=known[-2] if len(known) > 1 else None,
             readings=(self.reading,),
-            closing=self.closing.reference,
+            closing=self.closing.reference if self.closing else Text(""),
             at=self.at,
             observe_only=self.request.observe_only,
         )
@@ -225,7 +231,10 @@ class _Beginning:
     def _closed(self, tree: Tree) -> Ended | None:
         """Return the end of this message: the one just made, or one that a client's own retry gets again."""
         mine = [end for end in tree.ended.values() if end.node == self.turn.node]
-        return mine[0] if mine and (self.retried or mine[0].answer == self.closing.node) else None
+        return mine[0] if mine and (self.retried or self._is_mine(mine[0])) else None
+
+    def _is_mine(self, end: Ended) -> bool:
+        return self.closing is not None and end.answer == self.closing.node
 
     def _refused(self, tree: Tree, known: Sequence[str | None], events: Events) -> None:
         """Note that the conversation was closed before; a sign of risk brings help lines all the same."""

@@ -1,6 +1,6 @@
 """One turn, from a person's message to its answer or its end. No socket is opened, and no model is called, here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +160,7 @@ class Turn:
                 await self.failed(Outcome.CANCELLED)
             return self
         texts: dict[str | None, Sealed] = {None: sealed(self.host.ident("m"), said)}
-        for name, more in additions(self.template).items():
+        for name, more in self._additions().items():
             texts[name] = sealed(self.host.ident("m"), f"{said}\n\n{more}")  # of its own: only what was sent is found
         reading, at = self.host.detectors.assistant(said), self.host.now()
 
@@ -172,7 +172,7 @@ class Turn:
                 attempt=self.attempt,
                 at=at,
                 finish=finish,
-                appends=finish is Finish.STOP,
+                appends=finish is Finish.STOP and len(texts) > 1,
             )
             taken = acts.answer(tree, reply, self.host.policy)
             return taken, next(event for event in taken if isinstance(event, Answer))
@@ -187,6 +187,11 @@ class Turn:
         lookups = [Lookup(self.digest_of(text.text), self.conversation, text.node, own=True) for text in texts.values()]
         await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
         return self
+
+    def _additions(self) -> Mapping[str, str]:
+        """Return what the host may have to add behind this answer: on nearly every turn nothing."""
+        may_add = self.stage is Stage.REQUESTED or self.host.policy.warning == "host"
+        return additions(self.template) if may_add else {}
 
     async def failed(self, outcome: Outcome = Outcome.FAILED) -> None:
         """Take it that the attempt brought no answer: it settles nothing, and the message can be retried."""

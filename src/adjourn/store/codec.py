@@ -7,7 +7,6 @@ rewritten; should a field change its meaning, the old name is read by a class of
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -82,7 +81,9 @@ def decode_node(body: bytes) -> Node:
 
 def encode_facts(tree: Tree) -> bytes:
     """Return the bytes of a tree without its nodes."""
-    return _ENCODER.encode(replace(tree, nodes={}))
+    facts = tree.draft()
+    facts.nodes = {}
+    return _ENCODER.encode(facts)
 
 
 def decode_facts(body: bytes) -> Tree:

@@ -50,8 +50,9 @@ def change(kept: Kept, decide: Decide) -> Change:
 
 def moved(kept: Kept, events: Iterable[Event]) -> Change:
     """Return what these events make of a conversation."""
-    nodes = Overlay(kept.tree.nodes, {})
-    tree = replace(kept.tree, nodes=nodes)
+    tree = kept.tree.draft()
+    nodes = tree.nodes
+    assert isinstance(nodes, Overlay)
     head, recorded = kept.head, []
     events = tuple(events)
     for event in events:

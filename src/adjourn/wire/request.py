@@ -70,11 +70,15 @@ _KEYS = ("messages", "role", "content")
 
 def _may_repeat(body: bytes, data: Mapping[str, Any]) -> bool:
     """Whether a key could stand twice: seen without a second parse for nearly every body."""
+    if b"\\u00" in body:  # a key may be written with escapes
+        return True
+    counts = {key: body.count(b'"%s"' % key.encode()) for key in _KEYS}
+    if max(counts.values()) <= 1:
+        return False
     messages = data.get("messages")
     objects = [data, *(messages if isinstance(messages, list) else ())]
-    return b"\\u00" in body or any(
-        body.count(b'"%s"' % key.encode()) > sum(isinstance(found, dict) and key in found for found in objects)
-        for key in _KEYS
+    return any(
+        count > sum(isinstance(found, dict) and key in found for found in objects) for key, count in counts.items()
     )
 
 
