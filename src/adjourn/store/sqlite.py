@@ -283,13 +283,15 @@ def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None
 
 def _save_views(database: sqlite3.Connection, conversation: str, made: Change) -> None:
     database.executemany(
-        "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)",
+        "INSERT INTO nodes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
         [(conversation, node, codec.encode_node(kept)) for node, kept in made.nodes.items()],
     )
     tree, line = made.kept.tree, made.kept.line
     row = (line.scope, line.external, line.opened_at, line.last_at, line.messages, line.held, line.ended)
     database.execute(
-        "INSERT OR REPLACE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " number = excluded.number, head = excluded.head, facts = excluded.facts, last_at = excluded.last_at,"
+        " messages = excluded.messages, held = excluded.held, ended = excluded.ended",
         (conversation, tree.number, made.kept.head, codec.encode_facts(tree), *row),
     )
 
@@ -391,6 +393,7 @@ def _open(path: Path) -> sqlite3.Connection:
     with _closed_on_failure(database):
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA secure_delete = ON")  # what is erased does not stay in free pages
+        database.execute("PRAGMA cache_size = -16384")  # KiB: look-ups go all over the file
     return database
 
 

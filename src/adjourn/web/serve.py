@@ -1,6 +1,7 @@
 """Running the server, and the demo assistant behind it where no other model is named."""
 
 import asyncio
+import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -83,6 +84,8 @@ def application(serving: Serving) -> ASGIApp:
                 fork_store=False if own else None,
                 country=serving.country,
             ) as host:
+                gc.collect()
+                gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
                 yield host, upstream
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
