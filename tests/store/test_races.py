@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from adjourn.core.events import Answer, Claimed, Ended, Event, Held, Lifted, Reopened, UserReceived
-from adjourn.core.machine import FOREIGN_FINISHES, AnswerKind, Finish, Hold
+from adjourn.core.machine import AnswerKind, Finish, Hold
 from adjourn.core.tree import Tree
 from adjourn.store import Recorded, Store, open_store
 from adjourn.store.verify import verify
@@ -59,7 +59,7 @@ def _is_below(node: str, parent: dict[str, str | None], answers: dict[str, Answe
             return True
         if here in standing.values() and below not in standing:
             answer = answers.get(below)
-            if answer is None or answer.finish in FOREIGN_FINISHES or answer.kind is AnswerKind.END:
+            if answer is None or answer.finish in (Finish.CUT, Finish.CLAIMED) or answer.kind is AnswerKind.END:
                 return True
         below, here = here, parent[here]
     return False

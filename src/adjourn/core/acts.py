@@ -114,7 +114,6 @@ def opening(conversation: str, policy: Policy, *, scope: str, external: str | No
         external=external,
         mode=policy.start_mode(conversation),
         redirections=policy.redirections,
-        inherits=(),
         at=at,
         policy=policy.digest,
     )
@@ -388,7 +387,7 @@ def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
     message = case.tree.nodes.get(case.node, UNSEEN)
     still = message.still or case.frozen or message.number <= case.tree.floor
     told_kind = message.message or UserKind.CLAIMED
-    judged = Judged(case.node, node, redirections(case), case.policy.calm)
+    judged = Judged(case.node, node, redirections(case.tree, case.policy), case.policy.calm)
     return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, judged)
 
 

@@ -56,10 +56,9 @@ class Case:
         return self.before is Stage.ASKED
 
 
-def redirections(case: Case) -> int:
+def redirections(tree: Tree, policy: Policy) -> int:
     """Return R: the higher of the conversation's start and now."""
-    opened = case.tree.opened
-    return max(opened.redirections if opened else 0, case.policy.redirections)
+    return max(tree.opened.redirections if tree.opened else 0, policy.redirections)
 
 
 def mode(tree: Tree, policy: Policy) -> Mode:
@@ -164,7 +163,7 @@ RULES: Mapping[str, Rule] = {
         "P3",
         "enough bad messages were each declined, with another way offered",
         "too few bad messages were declined with another way offered",
-        lambda case: case.registers.k >= redirections(case),
+        lambda case: case.registers.k >= redirections(case.tree, case.policy),
         lambda case: case.registers.redirected,
     ),
     "warned": Rule(
@@ -265,7 +264,7 @@ def warns_itself(case: Case) -> bool:
         and message.message is UserKind.BAD
         and not (message.still or case.frozen)
         and case.registers.warned is None
-        and case.registers.k >= redirections(case)
+        and case.registers.k >= redirections(case.tree, case.policy)
         and mode(case.tree, case.policy) is Mode.ENFORCE
     )
 
@@ -314,8 +313,8 @@ def guidance(tree: Tree, node: str, policy: Policy) -> Guidance | None:
     requested = tree.stage(node) is Stage.REQUESTED
     bad = kept.message is UserKind.BAD
     registers = tree.registers(node)
-    needed = max(tree.opened.redirections if tree.opened else 0, policy.redirections)
-    warnable = bad and enforced and not tree.frozen and registers.warned is None and registers.k >= needed
+    enough = registers.warned is None and registers.k >= redirections(tree, policy)
+    warnable = bad and enforced and not tree.frozen and enough
     applies = (
         (Guidance.SUPPORT, sign(kept) is Hold.SHOWN and tree.held is Hold.SHOWN),
         (Guidance.LEAVE_OPEN, leaving and enforced and not requested),

@@ -24,7 +24,6 @@ class Opened:
     external: str | None
     mode: Mode
     redirections: int
-    inherits: tuple[str, ...]
     at: int
     policy: str
 

@@ -98,8 +98,6 @@ class Guidance(StrEnum):
 
 
 VOID_FINISHES = frozenset(Finish) - {Finish.STOP, Finish.REFUSAL}
-FOREIGN_FINISHES = frozenset({Finish.CUT, Finish.CLAIMED})
-"""What is no complete answer of this host: it settles nothing for its message."""
 
 KEPT_REDIRECTIONS = 20
 """The list `redirected` keeps the newest 20 (the policy's R is at most that), so that a turn costs the same

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -74,7 +75,7 @@ def application(serving: Serving) -> ASGIApp:
             if serving.policy.mode is Mode.OFF:
                 yield None, upstream
                 return
-            form = "developer" if "api.openai.com" in upstream.url else "in_user"
+            form = "developer" if urlsplit(upstream.url).hostname == "api.openai.com" else "in_user"
             own = form == "developer"
             async with Host.open(
                 serving.db,

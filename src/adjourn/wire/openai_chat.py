@@ -41,7 +41,6 @@ def parse(body: bytes) -> Request:
         or (several is not None and several != 1)
         or not speaks
         or read[-1].role == ASSISTANT,
-        tools=bool(data.get("tools")),
         user=user if isinstance(user, str) else None,
     )
 

@@ -34,7 +34,6 @@ class Request:
     stream: bool
     messages: Sequence[WireMessage]
     observe_only: bool
-    tools: bool
     user: str | None
 
     @property
