@@ -23,13 +23,12 @@ from adjourn.core.reading import Flag, Reading, RiskKind
 from adjourn.core.tree import Tree, after
 from adjourn.host import lines
 from adjourn.host.identify import Element, Place, locate, path_digest
-from adjourn.host.turn import Turn
+from adjourn.host.turn import Manner, Turn
 from adjourn.host.words import words
 from adjourn.signals import Detectors, local
 from adjourn.store import Lookup, Sealed, Store, chance, open_store, sealed
-from adjourn.wire import openai_chat
-from adjourn.wire.openai_chat import Note
 from adjourn.wire.request import ASSISTANT, USER, Request
+from adjourn.wire.view import Note
 
 NEW = frozenset({"", "new"})
 """What some clients send as the id of a chat that has none yet."""
@@ -37,14 +36,13 @@ NEW = frozenset({"", "new"})
 
 @dataclass(slots=True, kw_only=True)
 class Host:
-    """Conversations under a policy. `form`: how guidance is put into a request (developer, system or in_user)."""
+    """Conversations under a policy. `manner`: how the model is spoken to, where a turn does not say."""
 
     store: Store
     policy: Policy
     detectors: Detectors
     secret: bytes
-    form: str = "in_user"
-    fork_store: bool | None = None
+    manner: Manner = field(default_factory=Manner)
     country: str | None = None
     beginnings: MutableMapping[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
@@ -72,20 +70,22 @@ class Host:
         request: Request | None = None,
         conversation: str | None = None,
         retried: bool = False,
+        manner: Manner | None = None,
     ) -> Turn:
         """Take a person's newest message, with the whole history as the client tells it; the model is not called.
 
         `scope`: who asks; conversations of two scopes never meet. `conversation`: an id of ours or of the client's; the
         empty string and "new" are none. `retried`: a client's own retry, which gets the words of an end again.
         """
-        asked = request or openai_chat.parse(msgspec.json.encode({"messages": messages}))
+        manner = manner or self.manner
+        asked = request or manner.wire.parse(msgspec.json.encode({"messages": messages}))
         if asked.newest < 0:
             raise ClientError("there is no message of a user in `messages`")
         external = None if conversation is None or conversation in NEW else conversation
         same = scope, external or asked.messages[asked.newest].text
         async with self.beginnings.setdefault(same, asyncio.Lock()):  # what comes twice at once is kept once
             place = await locate(self.store, self.secret, scope, asked, external)
-            beginning = _Beginning(self, asked, await self._one(place), scope, external, retried)
+            beginning = _Beginning(self, manner, asked, await self._one(place), scope, external, retried)
             return await beginning.run()
 
     async def _one(self, place: Place) -> Place:
@@ -117,7 +117,14 @@ class _Beginning:
     """The first transaction of a turn: what is claimed, the message, what is decided, the attempt."""
 
     def __init__(
-        self, host: Host, request: Request, place: Place, scope: str, external: str | None, retried: bool
+        self,
+        host: Host,
+        manner: Manner,
+        request: Request,
+        place: Place,
+        scope: str,
+        external: str | None,
+        retried: bool,
     ) -> None:
         self.host, self.request, self.place = host, request, place
         self.scope, self.external, self.retried = scope, external, retried
@@ -132,6 +139,7 @@ class _Beginning:
         self.at = host.now()
         self.turn = Turn(
             host=host,
+            manner=manner,
             request=request,
             conversation=self.conversation,
             newest=place.newest,

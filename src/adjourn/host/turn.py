@@ -18,11 +18,26 @@ from adjourn.host.identify import Element, path_digest
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
 from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire import openai_chat
-from adjourn.wire.openai_chat import Note
+from adjourn.wire.interface import Wire
 from adjourn.wire.request import ASSISTANT, Request
+from adjourn.wire.view import IN_USER, Note, view
 
 if TYPE_CHECKING:
     from adjourn.host.host import Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How the model behind a turn is spoken to. `form`: how guidance is put in (developer, system or in_user).
+
+    `store`: what a question whether to close says of keeping it, if anything. `tool`: such a question is answered with
+    the tool `end_conversation` instead of a word.
+    """
+
+    wire: Wire = openai_chat
+    form: str = IN_USER
+    store: bool | None = None
+    tool: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +50,7 @@ class Turn:
     """
 
     host: "Host"
+    manner: Manner
     request: Request
     conversation: str
     newest: Element
@@ -59,7 +75,7 @@ class Turn:
     @property
     def body(self) -> bytes:
         """The request as the model is to see it: the client's own bytes if there is nothing to add."""
-        return openai_chat.view(self.request, self.notes)
+        return view(self.request, self.notes)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -72,15 +88,16 @@ class Turn:
         """The side request with which the model is to be asked first whether it wants to close, or None."""
         if not self.forks:
             return None
-        form, first = self.host.form, first_question(self.redirections)
-        viewed, added = self.body, [openai_chat.message(form, first)]
-        if form == "in_user":
-            viewed = openai_chat.view(self.request, [*self.notes, Note(self.newest.index, form, first)])
-            added = []
-        if self.first_reply is not None:
-            role = "user" if form == "in_user" else form
-            added += [self.first_reply, openai_chat.message(role, second_question())]
-        return openai_chat.side_request(viewed, added, store=self.host.fork_store)
+        manner = self.manner
+        first = Note(self.newest.index, manner.form, first_question(self.redirections, tool=manner.tool))
+        return manner.wire.side_request(
+            view(self.request, [*self.notes, first]),
+            replied=self.first_reply,
+            again=second_question(tool=manner.tool),
+            form=manner.form,
+            store=manner.store,
+            tool=manner.tool,
+        )
 
     @property
     def question(self) -> list[dict[str, Any]] | None:
@@ -114,7 +131,7 @@ class Turn:
         rule still allows that inside the transaction; else the turn goes on with the main request.
         """
         if self.first_reply is None and chooses_end(said):
-            self.first_reply = message or openai_chat.message("assistant", said)
+            self.first_reply = message or self.manner.wire.said(said)
             self.first_reading = self.host.detectors.assistant(said)
             return self
         verdict = Verdict.END if chooses_end(said) else Verdict.CONTINUE
@@ -150,15 +167,13 @@ class Turn:
             await self.read_closing_words()
         return self
 
-    async def answer(self, said: str, finish: Finish = Finish.STOP, *, steps: bool = False) -> "Turn":
+    async def answer(self, said: str, finish: Finish = Finish.STOP, *, calls: Sequence[str] = ()) -> "Turn":
         """Take the model's answer: afterwards it is durable, and `say` is what the host adds behind it.
 
-        `steps`: it calls tools of the client's, so it is not an answer yet.
+        `calls`: the ids of the client's tools that it calls; with any it is a step, and not an answer yet.
         """
-        if steps:
-            if self.guided:  # the next request of this turn is told again
-                await self.failed(Outcome.CANCELLED)
-            return self
+        if calls:
+            return await self.step(said, calls)
         texts: dict[str | None, Sealed] = {None: sealed(self.host.ident("m"), said)}
         for name, more in self._additions().items():
             texts[name] = sealed(self.host.ident("m"), f"{said}\n\n{more}")  # of its own: only what was sent is found
@@ -193,7 +208,13 @@ class Turn:
         may_add = self.stage is Stage.REQUESTED or self.host.policy.warning == "host"
         return additions(self.template) if may_add else {}
 
-    async def failed(self, outcome: Outcome = Outcome.FAILED) -> None:
+    async def step(self, said: str, calls: Sequence[str]) -> "Turn":
+        """Take a step of the answer, which calls tools of the client's."""
+        if self.guided:  # the next request of this turn is told again
+            await self.failed(Outcome.CANCELLED)
+        return self
+
+    async def failed(self, outcome: Outcome = Outcome.FAILED, said: str = "") -> None:
         """Take it that the attempt brought no answer: it settles nothing, and the message can be retried."""
         event = AttemptEnded(attempt=self.attempt, outcome=outcome)
         await self.host.store.commit(self.conversation, lambda _: (event,))
@@ -203,7 +224,7 @@ class Turn:
     def start(self, tree: Tree) -> AttemptStarted:
         """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view."""
         told = None if self.forks else guidance(tree, self.node, self.host.policy)
-        put_in = guided(told, self.host.form) if told else None
+        put_in = guided(told, self.manner.form) if told else None
         self.stage, self.guided = tree.stage(self.node), put_in is not None
         if put_in is not None:
             self.notes = [*self.notes, Note(self.newest.index, put_in.form, put_in.words)]

@@ -11,11 +11,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adjourn.host import Host
+from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.page import HERE, chat_page, support
+from adjourn.wire import openai_chat
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
 
@@ -29,7 +30,7 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened() as (host, upstream):
-            app.state.gateway = Gateway(host, upstream)
+            app.state.gateway = Gateway(host, upstream, host.manner if host else Manner())
             yield
 
     async def chat(request: Request) -> Response:
@@ -38,7 +39,7 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
 
     async def models(request: Request) -> Response:
         gateway: Gateway = request.app.state.gateway
-        return await gateway.models(request)
+        return await gateway.passed(request, "GET", "/models", None)
 
     async def page(request: Request) -> Response:
         return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
@@ -50,10 +51,10 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         return JSONResponse({"status": "ok"})
 
     async def later(_: Request) -> Response:
-        return refused(404, LATER)
+        return refused(openai_chat, 404, LATER)
 
     async def not_offered(_: Request) -> Response:
-        return refused(404, NOT_OFFERED)
+        return refused(openai_chat, 404, NOT_OFFERED)
 
     routes = [
         Route("/", page),
@@ -81,7 +82,7 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
         cors = guard.cors(headers)
         refusal = guard.refusal(scope["method"], headers)
         if refusal is not None:
-            await refused(refusal.status, refusal.message)(scope, receive, send)
+            await refused(openai_chat, refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             allowed = {"Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Allow-Methods": "GET, POST"}
             await Response(status_code=204, headers=cors | allowed if cors else None)(scope, receive, send)

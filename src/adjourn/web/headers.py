@@ -48,6 +48,11 @@ def upward(request: Request) -> dict[str, str]:
     }
 
 
+def merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers with more of them; one that is there already gets both values (a list, RFC 9110, 5.3)."""
+    return {**headers, **{name: ", ".join(filter(None, [headers.get(name), value])) for name, value in more.items()}}
+
+
 def back(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that go back to the client."""
     return {

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from adjourn.core.errors import CallerError
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
-from adjourn.host import Host
+from adjourn.host import Host, Manner
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
 from adjourn.store import open_store
@@ -75,14 +75,11 @@ def application(serving: Serving) -> ASGIApp:
             if serving.policy.mode is Mode.OFF:
                 yield None, upstream
                 return
-            form = "developer" if urlsplit(upstream.url).hostname == "api.openai.com" else "in_user"
-            own = form == "developer"
             async with Host.open(
                 serving.db,
                 serving.policy,
                 detectors=detectors(serving),
-                form=form,
-                fork_store=False if own else None,
+                manner=manner(upstream.url),
                 country=serving.country,
             ) as host:
                 gc.collect()
@@ -92,6 +89,12 @@ def application(serving: Serving) -> ASGIApp:
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
     demo = serving.upstream is None
     return create_app(opened, guard, model=serving.model or (DEMO if demo else ""), demo=demo)
+
+
+def manner(url: str) -> Manner:
+    """Return how the model at this address is spoken to."""
+    own = urlsplit(url).hostname == "api.openai.com"
+    return Manner(form="developer", store=False) if own else Manner()
 
 
 def detectors(serving: Serving) -> Detectors:
