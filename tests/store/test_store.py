@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from importlib import resources
 from pathlib import Path
@@ -20,10 +20,10 @@ from adjourn.core.errors import CallerError, Impossible, StoreError
 from adjourn.core.events import Erased, Event, Reopened
 from adjourn.core.machine import Hold, Stage
 from adjourn.core.policy import Policy
-from adjourn.core.tree import Node, Tree, fold
+from adjourn.core.tree import Node, Tree, after, fold
 from adjourn.store import Sealed, Store, open_store, sealed, sqlite
 from adjourn.store.codec import first_head, next_head
-from adjourn.store.interface import Lookup
+from adjourn.store.interface import Decide, Lookup
 from adjourn.store.sqlite import SqliteStore, migrate
 from adjourn.store.verify import verify
 from tests import support
@@ -294,9 +294,9 @@ async def test_a_text_that_was_there_for_long_is_in_no_file_any_more_once_it_is_
 
 async def test_only_look_ups_to_nodes_that_came_are_kept_and_an_erasure_takes_them(store: Store) -> None:
     turn = support.message("u1", None, support.CALM)
-    named, unnamed = Lookup(b"one", "c", "u1", own=True), Lookup(b"two", "c", "u9", own=True)
+    named, unnamed = Lookup(b"one", b"1", "c", "u1", own=True), Lookup(b"two", b"2", "c", "u9", own=True)
     await store.commit("c", lambda tree: support.play(tree, [turn]), [], [named, unnamed])
-    other = Lookup(b"one", "d", "u1", own=False)
+    other = Lookup(b"one", b"1", "d", "u1", own=False)
     await store.commit("d", lambda tree: support.play(tree, [turn]), [], [other])
     assert sorted(await store.find([b"one", b"two", b"three"]), key=str) == sorted([named, other], key=str)
     assert await store.find([]) == []
@@ -305,18 +305,40 @@ async def test_only_look_ups_to_nodes_that_came_are_kept_and_an_erasure_takes_th
     assert await store.find([b"one", b"two"]) == [other]
 
 
-async def test_the_clients_own_id_leads_to_its_newest_conversation_in_its_scope(store: Store) -> None:
-    async def open_with(name: str, scope: str, external: str | None, at: int) -> None:
+async def test_the_clients_own_id_names_one_conversation_of_its_scope_whoever_opens_it_first(store: Store) -> None:
+    async def open_with(name: str, scope: str, external: str | None, at: int) -> bool:
         begun = acts.opening(name, support.QUICK, scope=scope, external=external, at=at)
-        await store.commit(name, lambda tree: [begun])
+        return (await store.commit(name, lambda tree: [begun])).overtaken
 
-    await open_with("old", "people", "x", 1)
-    await open_with("new", "people", "x", 2)
-    await open_with("elsewhere", "others", "x", 3)
-    await open_with("without", "people", None, 4)
-    assert await store.external("people", "x") == "new"
+    assert not await open_with("first", "people", "x", 1)
+    assert await open_with("late", "people", "x", 2)
+    assert not await open_with("elsewhere", "others", "x", 3)
+    assert not await open_with("without", "people", None, 4)
+    assert await store.read("late") == []
+    assert await store.external("people", "x") == "first"
     assert await store.external("others", "x") == "elsewhere"
     assert await store.external("others", "y") is None
+
+
+async def test_a_message_is_taken_once_and_a_claim_of_it_counts_too(store: Store) -> None:
+    text, again = sealed("u1", "Hello."), sealed("u2", "Hello.")
+    looked = [Lookup(b"path", b"alone", "c", node, own=True) for node in ("u1", "u2")]
+
+    def taking(kept: Sealed) -> Decide:
+        def decide(tree: Tree) -> Iterable[Event]:
+            begun = () if tree.opened else (acts.opening("c", support.QUICK, scope="people"),)
+            message = acts.Message(kept.reference, None, (support.CALM,), acts.Text(""))
+            return (*begun, *acts.receive(after(tree, begun), message, support.QUICK))
+
+        return decide
+
+    assert not (await store.commit("c", taking(text), [text], looked[:1])).overtaken
+    before = await store.read("c")
+    assert (await store.commit("c", taking(again), [again], looked[1:])).overtaken
+    assert await store.read("c") == before
+    assert [lookup.node for lookup in await store.find([b"path"], "c")] == ["u1"]
+    assert [lookup.node for lookup in await store.find([b"alone"], alone=True)] == ["u1"]
+    assert await store.find([b"alone"], "d", alone=True) == []
 
 
 async def test_a_secret_is_made_once_for_each_name(store: Store) -> None:
@@ -643,7 +665,7 @@ def test_a_file_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> N
     with direct(tmp_path / "adjourn.db") as database:
         migrate(database)
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="has version 99, this Adjourn knows up to 1: update Adjourn"):
+    with pytest.raises(StoreError, match=r"has version 99, this Adjourn knows up to \d+: update Adjourn"):
         SqliteStore(tmp_path / "adjourn.db")
     with direct(tmp_path / "adjourn.db") as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)

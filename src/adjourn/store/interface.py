@@ -37,10 +37,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit added. `first` is the number of the first of the events."""
+    """What a commit added. `first` is the number of the first of the events.
+
+    `overtaken`: nothing was added, since the message, or the conversation with this id, is there already: somebody else
+    was faster. Look it up again.
+    """
 
     first: int
     events: tuple[Event, ...]
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +65,20 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A keyed digest that leads to a node of a conversation. `own`: this host received or produced that message."""
+    """Two keyed digests that lead to a node of a conversation: of its path, and of the message alone.
+
+    `own`: this host received or produced that message.
+    """
 
     digest: bytes
+    alone: bytes
     conversation: str
     node: str
     own: bool
+
+
+MOST = 32
+"""How many conversations a digest leads to at most, the newest first: many people say "hi"."""
 
 
 class Store(Protocol):
@@ -111,8 +124,13 @@ class Store(Protocol):
         """Return its line in that list, and the chain's digest from which it goes on; None if there is none."""
         ...
 
-    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
-        """Return where these digests lead."""
+    async def find(
+        self, digests: Sequence[bytes], conversation: str | None = None, *, alone: bool = False
+    ) -> Sequence[Lookup]:
+        """Return where these digests (of paths, or of messages alone) lead, in one conversation or in all.
+
+        Of one digest alone, at most the newest `MOST` in all conversations.
+        """
         ...
 
     async def external(self, scope: str, external: str) -> str | None:

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from adjourn.core.errors import StoreError
-from adjourn.core.events import Erased
+from adjourn.core.events import Erased, Opened
 from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree
 from adjourn.store import codec
-from adjourn.store.interface import Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
 from adjourn.store.text import Sealed
-from adjourn.store.views import Change, Kept, brought, change, empty, moved, named
+from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process's transaction."""
@@ -100,15 +100,13 @@ class SqliteStore:
         kept = await self._reading(lambda database: _kept(database, conversation))
         return (kept.line, kept.head) if kept.line.number else None
 
-    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
-        return self._read_here(lambda database: _find(database, digests))
+    async def find(
+        self, digests: Sequence[bytes], conversation: str | None = None, *, alone: bool = False
+    ) -> Sequence[Lookup]:
+        return self._read_here(lambda database: _find(database, digests, conversation, "alone" if alone else "digest"))
 
     async def external(self, scope: str, external: str) -> str | None:
-        query = (
-            "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
-        )
-        row = self._read_here(lambda database: database.execute(query, (scope, external, external)).fetchone())
-        return row[0] if row else None
+        return self._read_here(lambda database: _named(database, scope, external))
 
     async def secret(self, name: str) -> bytes:
         value: bytes = await self._in_turn(partial(_secret, name=name))
@@ -238,13 +236,18 @@ def _commit(
 ) -> Committed:
     kept = _kept(database, conversation)
     made = change(kept, decide)
+    if _is_overtaken(database, conversation, made, lookups):
+        return Committed(kept.tree.number + 1, (), overtaken=True)
     _save(database, conversation, made)
     for text in named(texts, made.events):
         row = (conversation, text.node, text.salt, text.text)
         database.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)", row)
     database.executemany(
-        "INSERT OR IGNORE INTO lookups VALUES (?, ?, ?, ?)",
-        [(lookup.digest, lookup.conversation, lookup.node, lookup.own) for lookup in brought(lookups, made.events)],
+        "INSERT OR IGNORE INTO lookups VALUES (?, ?, ?, ?, ?)",
+        [
+            (lookup.conversation, lookup.digest, lookup.alone, lookup.node, lookup.own)
+            for lookup in brought(lookups, made.events)
+        ],
     )
     if any(isinstance(event, Erased) for event in made.events):
         for table in ("texts", "lookups"):
@@ -252,17 +255,38 @@ def _commit(
     return Committed(kept.tree.number + 1, made.events)
 
 
-def _find(database: sqlite3.Connection, digests: Sequence[bytes]) -> list[Lookup]:
-    found: list[Lookup] = []
-    for start in range(0, len(digests), VARIABLES):
-        some = digests[start : start + VARIABLES]
-        marks = ", ".join("?" * len(some))
-        query = f"SELECT digest, conversation, node, own FROM lookups WHERE digest IN ({marks})"
-        found += [
-            Lookup(digest, conversation, node, bool(own))
-            for digest, conversation, node, own in database.execute(query, some)
-        ]
-    return found
+def _is_overtaken(database: sqlite3.Connection, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
+    """Whether what is to be taken came in meanwhile: a message is kept once, and an id names one conversation."""
+    opened = made.events[0] if made.events else None
+    if isinstance(opened, Opened):
+        return opened.external is not None and _named(database, opened.scope, opened.external) is not None
+    query = "SELECT 1 FROM lookups WHERE conversation = ? AND digest = ?"
+    return any(
+        database.execute(query, (conversation, lookup.digest)).fetchone() for lookup in received(lookups, made.events)
+    )
+
+
+def _named(database: sqlite3.Connection, scope: str, external: str) -> str | None:
+    """Return the conversation of this scope with this id, ours or the client's."""
+    query = "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
+    row = database.execute(query, (scope, external, external)).fetchone()
+    return row[0] if row else None
+
+
+def _find(
+    database: sqlite3.Connection, digests: Sequence[bytes], conversation: str | None, column: str
+) -> list[Lookup]:
+    query = f"SELECT digest, alone, conversation, node, own FROM lookups WHERE {column} "
+    found: list[Any] = []
+    if conversation is not None:
+        for start in range(0, len(digests), VARIABLES):
+            some = digests[start : start + VARIABLES]
+            within = f"{query} IN ({', '.join('?' * len(some))}) AND conversation = ?"
+            found += database.execute(within, (*some, conversation))
+    else:
+        for digest in digests:
+            found += database.execute(f"{query} = ? ORDER BY conversation DESC LIMIT {MOST}", (digest,))
+    return [Lookup(digest, alone, there, node, bool(own)) for digest, alone, there, node, own in found]
 
 
 def _secret(database: sqlite3.Connection, *, name: str) -> bytes:
