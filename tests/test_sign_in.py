@@ -72,7 +72,7 @@ def sign_in(page: Page, server: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ((), "there is none: `adjourn keys create NAME` makes one; or listen on 127.0.0.1"),
+        ((), "no key opens it: `adjourn keys create NAME` makes one; or listen on 127.0.0.1"),
         (("--mode", "off"), "in mode off there is no store, so there are no keys"),
     ],
 )
@@ -87,7 +87,7 @@ def test_with_keys_that_were_all_revoked_only_this_machine_is_served(tmp_path: P
     db = f"sqlite:///{tmp_path / 'a.db'}"
     ident = run("keys", "create", "laptop", "--db", db).stderr.partition(":")[0]
     assert run("keys", "revoke", ident, "--db", db).returncode == 0
-    assert "there is none" in run("serve", "--host", "0.0.0.0", "--port", "0", "--db", db).stderr
+    assert "no key opens it" in run("serve", "--host", "0.0.0.0", "--port", "0", "--db", db).stderr
 
 
 def test_with_a_key_others_may_be_served(db: str, key: str) -> None:

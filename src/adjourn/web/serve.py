@@ -57,7 +57,7 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
     opens = stored and asyncio.run(_some_key_opens(serving.db))  # what is wrong with it is said before anything starts
     if not opens and serving.address not in LOCAL and serving.address != "::1":
         why = (
-            "others may use this server with a key only, and there is none: `adjourn keys create NAME` makes one"
+            "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
             if stored
             else "in mode off there is no store, so there are no keys, and only this machine may use this server"
         )
