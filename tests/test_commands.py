@@ -1,6 +1,9 @@
 """The command line, as a person or a script uses it: real processes, real files."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -222,6 +225,63 @@ def test_db_upgrade_and_rebuild_leave_a_good_database(db: str) -> None:
     assert "up to date" in output("db", "upgrade", "--db", db)
     assert "2 conversations" in output("db", "rebuild", "--db", db)
     assert output("list", "--db", db) == before
+
+
+# Keys
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    """The address of a database that is not there yet."""
+    return f"sqlite:///{tmp_path / 'new.db'}"
+
+
+def test_a_key_is_written_alone_to_standard_output_once_and_a_sentence_beside_it(new: str) -> None:
+    made = run("keys", "create", "laptop", "--db", new)
+    assert made.returncode == 0
+    assert re.fullmatch(rb"adj_[\w-]{43}\n", made.stdout)
+    assert b"this is the only time that the key is shown" in made.stderr
+    assert made.stdout.strip() not in made.stderr + output("keys", "list", "--db", new).encode()
+
+
+def test_keys_are_listed_with_name_and_times_until_and_after_they_are_revoked(new: str) -> None:
+    for name in ("laptop", "[red]server"):
+        run("keys", "create", name, "--db", new)
+    laptop, server = lines(output("keys", "list", "--db", new).encode())
+    assert set(laptop) == {"id", "name", "created_at", "revoked_at"}
+    assert [key["name"] for key in (laptop, server)] == ["laptop", "[red]server"]
+    assert "(laptop): revoked" in output("keys", "revoke", str(laptop["id"]), "--db", new)
+    again = lines(output("keys", "list", "--db", new).encode())
+    assert [key["revoked_at"] is None for key in again] == [False, True]
+    assert again[1] == server
+
+
+def test_on_a_terminal_keys_are_a_table(new: str) -> None:
+    secret = run("keys", "create", "[red]laptop", "--db", new).stdout.decode().strip()
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "adjourn", "keys", "list", "--db", new]
+    subprocess.run(command, stdout=there, timeout=60, check=True)
+    os.close(there)
+    said = os.read(here, 65536).decode()
+    os.close(here)
+    assert all(part in said for part in ("created", "revoked", "k_", "[red]laptop"))
+    assert secret not in said
+
+
+def test_a_key_that_is_none_or_was_revoked_cannot_be_revoked(new: str) -> None:
+    run("keys", "create", "laptop", "--db", new)
+    (key,) = lines(output("keys", "list", "--db", new).encode())
+    output("keys", "revoke", str(key["id"]), "--db", new)
+    for ident, says in [(str(key["id"]), f"the key {key['id']} was revoked already"), ("k_x", "there is no key k_x")]:
+        failed = run("keys", "revoke", ident, "--db", new)
+        assert (failed.returncode, failed.stderr.decode()) == (1, f"Error: {says}\n")
+
+
+def test_a_key_without_a_name_is_refused_and_no_database_is_made(new: str) -> None:
+    failed = run("keys", "create", " ", "--db", new)
+    assert (failed.returncode, failed.stdout) == (1, b"")
+    assert "1 to 100 characters" in failed.stderr.decode()
+    assert b"there is no such file" in run("keys", "list", "--db", new).stderr
 
 
 @pytest.mark.parametrize("command", [("explain",), ("export",), ("reopen", "--reason", "x"), ("lift", "--reason", "x")])

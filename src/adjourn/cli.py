@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from adjourn.core import acts
 from adjourn.core.errors import AdjournError, UnknownConversation
@@ -25,7 +26,7 @@ from adjourn.lab.summary import Summary
 from adjourn.lab.transcript import Reader, Transcript
 from adjourn.settings import SETTINGS, default_database, load_policy, load_settings, policy_toml
 from adjourn.signals import local
-from adjourn.store import Store, open_store
+from adjourn.store import Key, Store, key_digest, new_key, open_store
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.store.verify import verify
 from adjourn.version import __version__
@@ -207,11 +208,11 @@ def _stream(files: Sequence[BinaryIO], lines: Callable[[Transcript], Iterator[An
     return reader.bad == 0
 
 
-def _with_store(db: str, use: Callable[[Store], Awaitable[T]]) -> T:
-    """Return what `use` makes of the store at this address."""
+def _with_store(db: str, use: Callable[[Store], Awaitable[T]], *, make: bool = False) -> T:
+    """Return what `use` makes of the store at this address; `make`: of a new one if there is none."""
 
     async def run() -> T:
-        store = open_store(db, make=False)
+        store = open_store(db, make=make)
         try:
             return await use(store)
         finally:
@@ -352,6 +353,47 @@ def _act(name: str, says: str, done: str) -> Callable[[Callable[[Tree, str, int]
 
 _act("reopen", "Remove every end of a conversation; a hold stays.", "reopened")(acts.reopen)
 _act("lift", "Lift the hold of a conversation; ends stay.", "the hold is lifted")(acts.lift)
+
+
+@main.group("keys")
+def keys_group() -> None:
+    """Make, list and revoke keys. Once there is one, nobody is served without one."""
+
+
+@keys_group.command("create")
+@click.argument("name")
+@_db
+def keys_create(name: str, db: str) -> None:
+    """Make a key, and write it to standard output. NAME says in the list whose it is."""
+    key, secret = new_key(name, _now())
+    _with_store(db, lambda store: store.add_key(key, key_digest(secret)), make=True)
+    click.echo(secret)
+    click.echo(f"{key.id}: this is the only time that the key is shown; only a digest of it is kept.", err=True)
+
+
+@keys_group.command("list")
+@_db
+def keys_list(db: str) -> None:
+    """List keys, the oldest first: a table on a terminal, else lines of JSON. The keys themselves are not kept."""
+    found: Sequence[Key] = _with_store(db, lambda store: store.keys())
+    if not sys.stdout.isatty():
+        for key in found:
+            sys.stdout.buffer.write(msgspec.json.encode(key) + b"\n")
+        return
+    table = Table("id", "name", "created", "revoked")
+    for key in found:
+        times = ("" if at is None else exported_time(at)[:16] for at in (key.created_at, key.revoked_at))
+        table.add_row(key.id, Text(key.name), *times)
+    Console().print(table)
+
+
+@keys_group.command("revoke")
+@click.argument("id")
+@_db
+def keys_revoke(id: str, db: str) -> None:  # noqa: A002  (it is the argument's name)
+    """Let a key open nothing any more, at once and for good. ID as `adjourn keys list` shows it."""
+    key = _with_store(db, lambda store: store.revoke_key(id, _now()))
+    click.echo(f"{key.id} ({key.name}): revoked")
 
 
 @main.group("db")

@@ -1,12 +1,14 @@
 """What every store does, and what the one in a file does besides."""
 
 import asyncio
+import re
 import sqlite3
 import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +18,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from adjourn.core import acts
-from adjourn.core.errors import CallerError, Impossible, StoreError
+from adjourn.core.errors import CallerError, Impossible, StoreError, UnknownKey
 from adjourn.core.events import Erased, Event, Reopened
 from adjourn.core.machine import Hold, Stage
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree, after, fold
-from adjourn.store import Sealed, Store, open_store, sealed, sqlite
+from adjourn.store import Sealed, Store, key_digest, new_key, open_store, sealed, sqlite
 from adjourn.store.codec import first_head, next_head
 from adjourn.store.interface import Decide, Lookup
+from adjourn.store.keys import PREFIX
 from adjourn.store.sqlite import SqliteStore, migrate
 from adjourn.store.verify import verify
 from tests import support
@@ -359,6 +362,68 @@ async def test_a_secret_is_the_same_for_all_who_use_the_file_and_for_no_other_fi
 # The list, policies, what is kept beside the events
 
 
+async def test_a_key_is_found_by_its_digest_alone_and_listed_the_oldest_first(store: Store) -> None:
+    assert not await store.has_keys()
+    younger, secret = new_key("laptop", 2)
+    older, _ = new_key("server", 1)
+    await store.add_key(younger, key_digest(secret))
+    await store.add_key(older, key_digest("another"))
+    assert await store.has_keys()
+    assert await store.keys() == [older, younger]
+    assert await store.key(key_digest(secret)) == younger
+    for wrong in (secret.encode(), key_digest(secret + "x"), key_digest(younger.id), b""):
+        assert await store.key(wrong) is None
+
+
+async def test_a_revoked_key_says_when_and_stays_in_the_list_for_good(store: Store) -> None:
+    kept, other = new_key("laptop", 1)[0], new_key("server", 1)[0]
+    await store.add_key(kept, b"kept")
+    await store.add_key(other, b"other")
+    gone = await store.revoke_key(kept.id, 7)
+    assert (gone.revoked_at, gone.opens, other.opens) == (7, False, True)
+    assert await store.key(b"kept") == gone
+    assert await store.key(b"other") == other
+    with pytest.raises(CallerError, match=f"the key {kept.id} was revoked already"):
+        await store.revoke_key(kept.id, 8)
+    with pytest.raises(UnknownKey, match="there is no key k_none"):
+        await store.revoke_key("k_none", 8)
+    assert await store.key(b"kept") == gone
+    assert await store.has_keys()
+    assert len(await store.keys()) == 2
+
+
+async def test_a_key_that_somebody_else_made_or_revoked_is_so_at_once(tmp_path: Path) -> None:
+    async with opened(support.sqlite_url(tmp_path)) as one, opened(support.sqlite_url(tmp_path)) as two:
+        assert not await one.has_keys()
+        key, secret = new_key("laptop", 1)
+        await two.add_key(key, key_digest(secret))
+        assert await one.has_keys()
+        assert await one.key(key_digest(secret)) == key
+        await two.revoke_key(key.id, 2)
+        assert await one.key(key_digest(secret)) == replace(key, revoked_at=2)
+
+
+async def test_the_key_itself_is_in_no_file(tmp_path: Path) -> None:
+    key, secret = new_key("laptop", 1)
+    async with opened(support.sqlite_url(tmp_path)) as store:
+        await store.add_key(key, key_digest(secret))
+        files = [file.read_bytes() for file in tmp_path.iterdir()]
+        assert any(key_digest(secret) in file for file in files)
+        assert not any(secret.removeprefix(PREFIX).encode() in file for file in files)
+
+
+def test_keys_are_random_and_known_at_sight() -> None:
+    made = [new_key("laptop", 1) for _ in range(100)]
+    assert len({key.id for key, _ in made} | {secret for _, secret in made}) == 200
+    assert all(re.fullmatch(r"adj_[\w-]{43}", secret) for _, secret in made)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[31m", "x" * 101])
+def test_a_name_that_cannot_be_read_in_a_list_is_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(CallerError, match="1 to 100 characters that can be printed"):
+        new_key(name, 1)
+
+
 async def test_conversations_are_listed_newest_first(store: Store) -> None:
     for name, at in (("old", 1000), ("new", 3000), ("mid", 2000)):
         await support.say(store, "u1", None, support.CALM, conversation=name, at=at)
@@ -665,7 +730,7 @@ def test_a_file_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> N
     with direct(tmp_path / "adjourn.db") as database:
         migrate(database)
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"has version 99, this Adjourn knows up to \d+: update Adjourn"):
+    with pytest.raises(StoreError, match=f"has version 99, this Adjourn knows up to {len(versions())}: update"):
         SqliteStore(tmp_path / "adjourn.db")
     with direct(tmp_path / "adjourn.db") as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)

@@ -10,6 +10,7 @@ from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
 from adjourn.store.codec import decode
+from adjourn.store.keys import Key
 from adjourn.store.text import Sealed
 
 T = TypeVar("T")
@@ -139,6 +140,29 @@ class Store(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """Return this store's own 32 random bytes of that name, made when they are first asked for."""
+        ...
+
+    async def add_key(self, key: Key, digest: bytes) -> None:
+        """Keep a key under its digest; afterwards it is durable."""
+        ...
+
+    async def keys(self) -> Sequence[Key]:
+        """Return all keys, revoked ones too, the oldest first."""
+        ...
+
+    async def has_keys(self) -> bool:
+        """Whether there is any key, be it revoked: once there is one, there always is."""
+        ...
+
+    async def key(self, digest: bytes) -> Key | None:
+        """Return the key with this digest as it is now, whoever changed it; None if there is none."""
+        ...
+
+    async def revoke_key(self, ident: str, at: int) -> Key:
+        """Let a key open nothing any more, for good, and return it.
+
+        Raises UnknownKey, and CallerError if it was revoked before.
+        """
         ...
 
     async def keep(self, policy: Policy) -> None:

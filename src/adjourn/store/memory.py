@@ -7,6 +7,7 @@ from adjourn.core.events import Erased, Opened
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
 from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
 from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
 
@@ -21,6 +22,7 @@ class MemoryStore:
         self._policies: dict[str, Policy] = {}
         self._lookups: list[Lookup] = []
         self._secrets: dict[str, bytes] = {}
+        self._keys: dict[bytes, Key] = {}
 
     async def commit(
         self,
@@ -92,6 +94,24 @@ class MemoryStore:
 
     async def secret(self, name: str) -> bytes:
         return self._secrets.setdefault(name, secrets.token_bytes(32))
+
+    async def add_key(self, key: Key, digest: bytes) -> None:
+        self._keys[digest] = key
+
+    async def keys(self) -> Sequence[Key]:
+        return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
+
+    async def has_keys(self) -> bool:
+        return bool(self._keys)
+
+    async def key(self, digest: bytes) -> Key | None:
+        return self._keys.get(digest)
+
+    async def revoke_key(self, ident: str, at: int) -> Key:
+        named = {key.id: digest for digest, key in self._keys.items()}
+        digest = named.get(ident, b"")
+        self._keys[digest] = key = revoked(self._keys.get(digest), ident, at)
+        return key
 
     async def keep(self, policy: Policy) -> None:
         self._policies[policy.digest] = policy

@@ -26,6 +26,7 @@ from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree
 from adjourn.store import codec
 from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
 from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
 
@@ -111,6 +112,24 @@ class SqliteStore:
     async def secret(self, name: str) -> bytes:
         value: bytes = await self._in_turn(partial(_secret, name=name))
         return value
+
+    async def add_key(self, key: Key, digest: bytes) -> None:
+        row = (digest, key.id, key.name, key.created_at, key.revoked_at)
+        await self._in_turn(lambda database: database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", row))
+
+    async def keys(self) -> Sequence[Key]:
+        return await self._reading(lambda database: _keys(database, "TRUE ORDER BY created_at, id"))
+
+    async def has_keys(self) -> bool:
+        query = "SELECT EXISTS (SELECT 1 FROM keys)"
+        return bool(self._read_here(lambda database: database.execute(query).fetchone()[0]))
+
+    async def key(self, digest: bytes) -> Key | None:
+        return next(iter(self._read_here(lambda database: _keys(database, "digest = ?", digest))), None)
+
+    async def revoke_key(self, ident: str, at: int) -> Key:
+        key: Key = await self._in_turn(partial(_revoke_key, ident=ident, at=at))
+        return key
 
     async def keep(self, policy: Policy) -> None:
         row = (policy.digest, codec.encode_policy(policy))
@@ -293,6 +312,20 @@ def _secret(database: sqlite3.Connection, *, name: str) -> bytes:
     database.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32)))
     value: bytes = database.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
     return value
+
+
+def _keys(database: sqlite3.Connection, which: str, *values: object) -> list[Key]:
+    query = f"SELECT id, name, created_at, revoked_at FROM keys WHERE {which}"
+    return [
+        Key(id=ident, name=name, created_at=created_at, revoked_at=revoked_at)
+        for ident, name, created_at, revoked_at in database.execute(query, values)
+    ]
+
+
+def _revoke_key(database: sqlite3.Connection, *, ident: str, at: int) -> Key:
+    key = revoked(next(iter(_keys(database, "id = ?", ident)), None), ident, at)
+    database.execute("UPDATE keys SET revoked_at = ? WHERE id = ?", (key.revoked_at, ident))
+    return key
 
 
 def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None:

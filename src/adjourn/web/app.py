@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -13,9 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
+from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.page import HERE, chat_page, support
+from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.wire import openai_chat
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
@@ -31,6 +34,7 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened() as (host, upstream):
             app.state.gateway = Gateway(host, upstream, host.manner if host else Manner())
+            app.state.callers = Callers(host.store if host else None)
             yield
 
     async def chat(request: Request) -> Response:
@@ -43,6 +47,9 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
 
     async def page(request: Request) -> Response:
         return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
+
+    async def sign_in(request: Request) -> Response:
+        return await sign_in_page(request, request.app.state.callers)
 
     async def lines(request: Request) -> Response:
         return await support(request, request.app.state.gateway.host)
@@ -59,6 +66,8 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     routes = [
         Route("/", page),
         Route("/c/{conversation}", page),
+        Route("/sign-in", sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
         Route("/healthz", health),
         Route("/api/support", lines),
         Route("/v1/chat/completions", chat, methods=["POST"]),
@@ -68,7 +77,7 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    return guarded(Starlette(routes=routes, lifespan=lifespan), guard)
+    return guarded(Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Admission)]), guard)
 
 
 def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
@@ -80,7 +89,7 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
             return
         headers = Headers(scope=scope)
         cors = guard.cors(headers)
-        refusal = guard.refusal(scope["method"], headers)
+        refusal = guard.refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
             await refused(openai_chat, refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":

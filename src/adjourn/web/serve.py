@@ -49,21 +49,32 @@ class Serving:
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
     """Serve until a signal comes; `started` is told the address once it answers."""
-    if serving.address not in LOCAL and serving.address != "::1":
-        raise CallerError(
-            f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
-        )
     if serving.upstream is not None and not serving.upstream.startswith(("http://", "https://")):
         raise CallerError(f"--upstream {serving.upstream}: an address that begins with http:// or https:// is needed")
     if serving.upstream is not None and serving.upstream.rstrip("/").endswith("/chat/completions"):
         raise CallerError(f"--upstream {serving.upstream}: leave out /chat/completions")
-    if serving.policy.mode is not Mode.OFF:
-        asyncio.run(open_store(serving.db).close())  # what is wrong with it is said before anything starts
+    stored = serving.policy.mode is not Mode.OFF
+    opens = stored and asyncio.run(_some_key_opens(serving.db))  # what is wrong with it is said before anything starts
+    if not opens and serving.address not in LOCAL and serving.address != "::1":
+        why = (
+            "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
+            if stored
+            else "in mode off there is no store, so there are no keys, and only this machine may use this server"
+        )
+        raise CallerError(f"--host {serving.address}: {why}; or listen on 127.0.0.1")
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
     server = _Server(_config(application(serving)), started)
     with suppress(KeyboardInterrupt):  # a person stopped it
         server.run(sockets=[bound])
+
+
+async def _some_key_opens(db: str) -> bool:
+    store = open_store(db)
+    try:
+        return any(key.opens for key in await store.keys())
+    finally:
+        await store.close()
 
 
 def application(serving: Serving) -> ASGIApp:
