@@ -26,7 +26,7 @@ from adjourn.host.identify import Element, Place, locate, path_digest
 from adjourn.host.turn import Turn
 from adjourn.host.words import words
 from adjourn.signals import Detectors, local
-from adjourn.store import Lookup, Sealed, Store, chance, open_store, sealed
+from adjourn.store import BUSY_SECONDS, Lookup, Sealed, Store, chance, open_store, sealed
 from adjourn.wire import openai_chat
 from adjourn.wire.openai_chat import Note
 from adjourn.wire.request import ASSISTANT, USER, Request
@@ -51,10 +51,16 @@ class Host:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, policy: Policy | None = None, *, detectors: Detectors | None = None, **options: Any
+        cls,
+        url: str,
+        policy: Policy | None = None,
+        *,
+        detectors: Detectors | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+        **options: Any,
     ) -> AsyncIterator["Host"]:
         """Open the store at this address for as long as the context lasts."""
-        rules, store = policy or Policy(), open_store(url)
+        rules, store = policy or Policy(), open_store(url, busy_seconds=busy_seconds)
         try:
             await store.keep(rules)
             secret = await store.secret("lookups")

@@ -24,7 +24,6 @@ from adjourn.wire.openai_chat import Reply
 from adjourn.wire.request import ASSISTANT
 
 PATH = "/chat/completions"
-FORK_SECONDS = 10.0
 RETRY_AFTER = {"Retry-After": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
 
@@ -76,14 +75,12 @@ class Gateway:
         """Ask the model whether it wants to close. Whatever goes wrong is CONTINUE."""
         reply, message = Reply(), None
         try:
-            async with (
-                asyncio.timeout(FORK_SECONDS),
-                self.upstream.ask("POST", PATH, turn.question_body, headers.upward(request)) as answer,
-            ):
+            up = headers.upward(request)
+            async with self.upstream.ask("POST", PATH, turn.question_body, up, fork=True) as answer:
                 body = await answer.body()
             reply = openai_chat.read_reply(body)
             message = openai_chat.first_message(body) if answer.status == 200 and not reply.unread else None
-        except (UpstreamError, TimeoutError):
+        except UpstreamError:
             pass
         said = reply.words if message is not None and not reply.steps else ""
         return await turn.reply(said, message)
