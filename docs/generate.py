@@ -110,7 +110,10 @@ def metrics_page() -> Iterator[str]:
     for name, row in TABLE.items():
         yield from ("", f"## {name}", "", f"{row.says}.")
         yield from [""] if row.labels or row.buckets else []
-        yield from (f"- `{label}`: {', '.join(values) or 'the HTTP status'}" for label, values in row.labels.items())
+        yield from (
+            f"- `{label}`: {', '.join(values) or 'the HTTP status; 0 if the client was gone'}"
+            for label, values in row.labels.items()
+        )
         if row.buckets:
             yield f"- a histogram, with buckets up to {', '.join(map(str, row.buckets))} seconds"
 

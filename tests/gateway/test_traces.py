@@ -1,6 +1,7 @@
 """Traces: a span for each request, below it one for each question to the model; never a word of a conversation."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ async def test_a_turn_has_a_span_and_below_it_one_for_the_question_to_the_model(
             "adjourn.stage": "OPEN",
         }
         said = dict(about(chat))
-        assert said.pop("gen_ai.response.time_to_first_chunk") > 0
+        assert (said.pop("gen_ai.response.time_to_first_chunk", 0) > 0) is stream
         assert said == {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "openai",
@@ -152,11 +153,13 @@ async def test_what_is_not_a_vendors_wire_has_no_span(spans: Spans) -> None:
         {},
         {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
         {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "console"},
-        {"OTEL_TRACES_EXPORTER": "unknown"},
     ],
 )
-def test_nothing_is_traced_unless_the_environment_asks_for_it(environment: Mapping[str, str]) -> None:
+def test_nothing_is_traced_unless_the_environment_asks_for_it(
+    environment: Mapping[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     assert from_environment(environment) is None
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
@@ -168,9 +171,17 @@ def test_what_the_environment_asks_for_is_traced(environment: Mapping[str, str])
     traces.close()
 
 
-def test_without_the_extra_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "opentelemetry.sdk.trace", None)
+def test_without_the_extra_nothing_is_traced_and_whoever_asked_for_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     assert from_environment({"OTEL_TRACES_EXPORTER": "console"}) is None
+    assert caplog.messages == ["no_traces"]
+
+
+def test_an_exporter_that_is_not_known_is_told_and_nothing_is_traced(caplog: pytest.LogCaptureFixture) -> None:
+    assert from_environment({"OTEL_TRACES_EXPORTER": "zipkin"}) is None
+    assert caplog.messages == ["no_traces"]
 
 
 # What an answer says of itself.

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adjourn.version import __version__
+from adjourn.web import log
 from adjourn.wire.usage import read_usage
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class RequestSpan:
 
     def ends(self, status: int, conversation: str | None, stage: str | None) -> None:
         """End it with what came of the request."""
-        self.span.set_attribute("http.response.status_code", status)
+        if status:  # else nobody was left to be answered
+            self.span.set_attribute("http.response.status_code", status)
         if conversation is not None:
             self.span.set_attribute("gen_ai.conversation.id", conversation)
         if stage is not None:
@@ -61,6 +63,7 @@ class ChatSpan:
     span: "Span"
     headers: Mapping[str, str]
     kept: list[bytes] | None
+    streamed: bool
 
     def answered(self, status: int) -> None:
         """Note the status."""
@@ -69,8 +72,9 @@ class ChatSpan:
             _failed(self.span, str(status))
 
     def began(self, seconds: float) -> None:
-        """Note how long the first bytes took."""
-        self.span.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
+        """Note how long the first bytes of a stream took."""
+        if self.streamed:
+            self.span.set_attribute("gen_ai.response.time_to_first_chunk", seconds)
 
     def failed(self, error: Exception) -> None:
         """Note what went wrong."""
@@ -137,7 +141,7 @@ class Traces:
         )
         headers: dict[str, str] = {}
         self._passed_on.inject(headers, trace.set_span_in_context(span, above.context))
-        return ChatSpan(span, headers, [] if span.is_recording() else None)
+        return ChatSpan(span, headers, [] if span.is_recording() else None, asked.stream is True)
 
     def close(self) -> None:
         """Send what has not been sent yet, and let go of the exporter."""
@@ -159,18 +163,23 @@ def _failed(span: "Span", kind: str) -> None:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Traces | None:
-    """Return what the OTEL_ environment variables ask for; None if they ask for nothing, or the extra is not there.
+    """Return what the OTEL_ environment variables ask for; None if they ask for nothing.
+
+    What they ask for in vain stands in the log.
 
     OTEL_TRACES_EXPORTER is `otlp`, `console` or `none`; with an OTLP address it may be left out. The other variables
     are read by the SDK itself (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
     """
     wanted = environment.get("OTEL_TRACES_EXPORTER") or ("otlp" if any(map(environment.get, _ADDRESSES)) else "none")
-    exporter = _EXPORTERS.get(wanted)
-    if exporter is None or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if wanted == "none" or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    if wanted not in _EXPORTERS:
+        log.warning("no_traces", message=f"OTEL_TRACES_EXPORTER={wanted}: only otlp, console and none are known here")
         return None
     try:
-        return exporter()
+        return _EXPORTERS[wanted]()
     except ImportError:
+        log.warning("no_traces", message="the environment asks for traces, but adjourn[otel] is not installed")
         return None
 
 

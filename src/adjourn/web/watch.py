@@ -243,10 +243,10 @@ def watched(app: ASGIApp, watch: Watch) -> ASGIApp:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                if exchange.status == 400 and (b"adjourn-stage", b"ENDED") in message["headers"]:
+                exchange.status, headers = message["status"], message.get("headers", ())
+                if exchange.status == 400 and (b"adjourn-stage", b"ENDED") in headers:
                     watch.metrics.refused()
-                message["headers"] = [*message["headers"], (b"adjourn-request", exchange.request.encode())]
+                message["headers"] = [*headers, (b"adjourn-request", exchange.request.encode())]
             await send(message)
 
         try:
