@@ -22,10 +22,14 @@ REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
 _LOG = logging.getLogger("adjourn")
 
 
+def debugs() -> bool:
+    """Return whether lines are written that only who looks for something wants to read."""
+    return _LOG.isEnabledFor(logging.DEBUG)
+
+
 def debug(event: str, **fields: Any) -> None:
-    """Write a line that only who looks for something wants to read."""
-    if _LOG.isEnabledFor(logging.DEBUG):
-        _LOG.debug(event, extra={"fields": fields})
+    """Write such a line."""
+    _LOG.debug(event, extra={"fields": fields})
 
 
 def info(event: str, **fields: Any) -> None:

@@ -3,14 +3,14 @@
 Every label has a small, closed set of values: no model's name, no id, nothing that a client wrote.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 
 from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Event, ForkReplied, Held, Outcome, Verdict
-from adjourn.core.machine import Finish, Ground, Guidance, Hold
+from adjourn.core.machine import AnswerKind, Finish, Ground, Guidance, Hold
 from adjourn.web.addresses import ADDRESSES, AREAS, NO_WIRE, OTHER, WIRES
 
 QUESTIONS = ("answer", "fork", "other")
@@ -79,6 +79,26 @@ TABLE: Mapping[str, Row] = {
 _NO_ANSWERS = frozenset({Finish.CUT, Finish.CLAIMED})
 
 
+def _guided(event: AttemptStarted) -> tuple[str, ...] | None:
+    return (GUIDANCE, event.guidance) if event.guidance is not None and event.guided is not None else None
+
+
+def _answered(event: Answer) -> tuple[str, ...] | None:
+    counts = event.kind is not AnswerKind.END and event.finish not in _NO_ANSWERS
+    return (TURNS, "answered") if counts else None
+
+
+_COUNTED: Mapping[type[Event], Callable[[Any], tuple[str, ...] | None]] = {
+    AttemptStarted: _guided,
+    Answer: _answered,
+    AttemptEnded: lambda event: (TURNS, event.outcome),
+    Ended: lambda event: (TURNS, f"closed_{event.ground}"),
+    Held: lambda event: (HOLDS, "shown" if event.level is Hold.SHOWN else "quiet"),
+    ForkReplied: lambda event: (FORKS, event.verdict),
+}
+"""Under which metric, and which values of its labels, a fact is counted."""
+
+
 class Metrics:
     """One server's metrics. Its methods are named after what happened."""
 
@@ -117,21 +137,11 @@ class Metrics:
     def committed(self, events: Sequence[Event], seconds: float) -> None:
         """Count what a commit put on record."""
         self._times[COMMITS,].observe(seconds)
-        closed = any(isinstance(event, Ended) for event in events)
         for event in events:
-            match event:
-                case AttemptStarted(guidance=Guidance() as kind) if event.guided is not None:
-                    self._counts[GUIDANCE, kind].inc()
-                case Answer() if not closed and event.finish not in _NO_ANSWERS:
-                    self._counts[TURNS, "answered"].inc()
-                case Held():
-                    self._counts[HOLDS, "shown" if event.level is Hold.SHOWN else "quiet"].inc()
-                case Ended():
-                    self._counts[TURNS, f"closed_{event.ground}"].inc()
-                case AttemptEnded():
-                    self._counts[TURNS, event.outcome].inc()
-                case ForkReplied():
-                    self._counts[FORKS, event.verdict].inc()
+            counted = _COUNTED.get(type(event))
+            key = counted(event) if counted is not None else None
+            if key is not None:
+                self._counts[key].inc()
 
     def commit_failed(self) -> None:
         """Count a commit that the store failed."""

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,17 +39,11 @@ class Stopping:
         """Take nothing new from now on; `at_once`: nor wait for what runs."""
         self.deadline = time.monotonic() + (0 if at_once else self.timeout)
 
-    @contextmanager
-    def runs(self) -> Iterator[None]:
-        """Count a request while it runs."""
-        self.running += 1
-        self.empty.clear()
-        try:
-            yield
-        finally:
-            self.running -= 1
-            if self.running == 0:
-                self.empty.set()
+    def leaves(self) -> None:
+        """Note that a request that ran is done."""
+        self.running -= 1
+        if self.begun and self.running == 0:
+            self.empty.set()
 
     async def left(self) -> None:
         """Wait until what was cut off has taken leave, and put that on record."""
@@ -71,7 +64,10 @@ def stoppable(app: ASGIApp, stopping: Stopping) -> ASGIApp:
             refused = trouble(scope["path"], 503, "this server is being stopped; please try again")
             await refused(scope, receive, send)
             return
-        with stopping.runs():
+        stopping.running += 1
+        try:
             await app(scope, receive, send)
+        finally:
+            stopping.leaves()
 
     return serve

@@ -89,6 +89,8 @@ class Watch:
             self.metrics.added_after(now - exchange.last_byte)
         if exchange.span is not None:
             exchange.span.ends(exchange.status, exchange.conversation, exchange.stage)
+        if not log.debugs():
+            return
         log.debug(
             "request",
             method=exchange.method,
