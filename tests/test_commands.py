@@ -10,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from adjourn.cli import main
 from adjourn.core.acts import Closing, Message, Reply, Text, answer, close, opening, receive
 from adjourn.core.events import Verdict
 from adjourn.core.policy import Policy
 from adjourn.core.reading import Flag, Reading, RiskKind
 from adjourn.store import open_store, sealed
+from adjourn.upstream.client import Timeouts
 from adjourn.version import __version__
+from adjourn.web.serve import Serving
 
 GOOD = {"id": "one", "messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]}
 
@@ -296,3 +300,33 @@ def test_a_database_that_cannot_be_used_is_refused_with_a_sentence(url: str) -> 
     failed = run("list", "--db", url)
     assert failed.returncode == 1
     assert failed.stderr.decode().startswith(f"Error: --db {url}: ")
+
+
+@pytest.mark.parametrize("name", ["connect", "read", "fork", "busy", "stop"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "86401", "soon", ""])
+def test_a_time_out_that_is_no_time_is_refused_in_a_sentence(name: str, value: str) -> None:
+    refused = CliRunner().invoke(main, ["serve", f"--{name}-timeout={value}"], env={"HOME": "/nonexistent"})
+    assert refused.exit_code == 2
+    assert f"'--{name}-timeout'" in refused.output
+    assert f"{value!r}: a number of seconds above 0 is needed, at most 86400 (a day)" in refused.output
+
+
+def test_a_time_out_of_the_settings_file_is_refused_in_the_same_sentence(tmp_path: Path) -> None:
+    settings = tmp_path / "adjourn.toml"
+    for value, said in [("0.0", "0.0"), ("true", "True"), ("[1]", "[1]")]:
+        settings.write_text(f"stop-timeout = {value}\n")
+        refused = CliRunner().invoke(main, ["--settings", str(settings), "serve"])
+        assert refused.exit_code == 2
+        assert f"{said}: a number of seconds above 0 is needed" in refused.output
+
+
+def test_time_outs_of_all_places_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Serving] = []
+    monkeypatch.setattr("adjourn.cli.serve", lambda serving, _: given.append(serving))
+    settings = tmp_path / "adjourn.toml"
+    settings.write_text('read-timeout = 0.5\nstop-timeout = 7\nlog-level = "debug"\n')
+    command = ["--settings", str(settings), "serve", "--fork-timeout", "3", "--db", "memory:"]
+    done = CliRunner().invoke(main, command, env={"ADJOURN_BUSY_TIMEOUT": "0.25"})
+    assert done.exit_code == 0, done.output
+    assert given[0].timeouts == Timeouts(connect=10, read=0.5, fork=3)
+    assert (given[0].busy_seconds, given[0].stop_seconds, given[0].log_level) == (0.25, 7, "debug")

@@ -26,14 +26,18 @@ from adjourn.lab.summary import Summary
 from adjourn.lab.transcript import Reader, Transcript
 from adjourn.settings import SETTINGS, default_database, load_policy, load_settings, policy_toml
 from adjourn.signals import local
-from adjourn.store import Key, Store, key_digest, new_key, open_store
+from adjourn.store import BUSY_SECONDS, Key, Store, key_digest, new_key, open_store
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.store.verify import verify
+from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
 from adjourn.version import __version__
+from adjourn.web.log import LEVELS
 from adjourn.web.serve import Serving, serve
+from adjourn.web.stopping import STOP_SECONDS
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+DAY_SECONDS = 24 * 3600
 
 
 class _Group(click.Group):
@@ -44,6 +48,24 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except AdjournError as error:
             raise click.ClickException(str(error)) from error
+
+
+class _Seconds(click.ParamType[float]):
+    """A time: more than nothing, and at most a day."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = 0.0
+        if not 0 < seconds <= DAY_SECONDS or isinstance(value, bool):
+            self.fail(f"{value!r}: a number of seconds above 0 is needed, at most {DAY_SECONDS} (a day)", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds()
 
 
 def setting(name: str, **attributes: Any) -> Callable[[Command], Command]:
@@ -95,6 +117,12 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("country")
 @setting("allow-host", multiple=True)
 @setting("allow-origin", multiple=True)
+@setting("connect-timeout", type=SECONDS, default=CONNECT_SECONDS, show_default=True)
+@setting("read-timeout", type=SECONDS, default=READ_SECONDS, show_default=True)
+@setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True)
+@setting("busy-timeout", type=SECONDS, default=BUSY_SECONDS, show_default=True)
+@setting("stop-timeout", type=SECONDS, default=STOP_SECONDS, show_default=True)
+@setting("log-level", type=click.Choice(list(LEVELS)), default="info", show_default=True)
 @_db
 @_policy
 @_mode
@@ -111,6 +139,12 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         country=options["country"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
+        timeouts=Timeouts(
+            connect=options["connect_timeout"], read=options["read_timeout"], fork=options["fork_timeout"]
+        ),
+        busy_seconds=options["busy_timeout"],
+        stop_seconds=options["stop_timeout"],
+        log_level=options["log_level"],
     )
 
     def started(address: str) -> None:

@@ -34,8 +34,8 @@ from tests.store.histories import POLICIES, History, Move, moves
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = open_store(url)
+async def opened(url: str, busy_seconds: float = sqlite.BUSY_SECONDS) -> AsyncIterator[Store]:
+    store = open_store(url, busy_seconds=busy_seconds)
     try:
         yield store
     finally:
@@ -643,14 +643,11 @@ def test_opening_a_new_file_waits_while_another_process_makes_it(
         assert not other.in_transaction
 
 
-def test_opening_a_new_file_that_another_process_keeps_fails_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
+def test_opening_a_new_file_that_another_process_keeps_fails_in_a_sentence(tmp_path: Path) -> None:
     with direct(tmp_path / "adjourn.db") as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="database is locked"):
-            open_store(support.sqlite_url(tmp_path))
+            open_store(support.sqlite_url(tmp_path), busy_seconds=0.01)
 
 
 async def test_a_reader_does_not_wait_for_a_writer(in_file: Store, file: Path) -> None:
@@ -671,18 +668,26 @@ async def test_who_only_reads_may_open_the_file_while_another_writes(in_file: St
             assert await second.read("c") == await in_file.read("c")
 
 
-async def test_a_commit_that_cannot_have_its_turn_fails_in_a_sentence_and_a_later_one_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
-    async with opened(support.sqlite_url(tmp_path)) as store:
+async def test_a_commit_that_cannot_have_its_turn_fails_in_a_sentence_and_a_later_one_succeeds(tmp_path: Path) -> None:
+    async with opened(support.sqlite_url(tmp_path), busy_seconds=0.01) as store:
         with held_by_another(tmp_path / "adjourn.db"):
-            for attempt in (store.commit("c", opening()), store.keep(support.QUICK), store.rebuild()):
+            for attempt in (store.commit("c", opening()), store.keep(support.QUICK), store.rebuild(), store.ready()):
                 with pytest.raises(StoreError, match=r"adjourn\.db could not be used: database is locked"):
                     await attempt
         assert await store.read("c") == []
+        await store.ready()
         await store.commit("c", opening())
         assert len(await store.read("c")) == 1
+
+
+async def test_whether_a_store_is_ready_is_asked_without_leaving_anything_behind(in_file: Store, file: Path) -> None:
+    await in_file.secret("lookups")
+    await in_file.ready()
+    with direct(file) as other:
+        assert other.execute("SELECT name FROM secrets").fetchall() == [("lookups",)]
+    await in_file.close()
+    with pytest.raises(StoreError, match="is closed"):
+        await in_file.ready()
 
 
 # Versions of the tables
@@ -772,8 +777,8 @@ async def test_trouble_while_writing_is_a_store_error_and_what_was_there_is_stil
         rows = await store.read("c")
     whole = sqlite._open
 
-    def troubled(path: Path) -> sqlite3.Connection:
-        database = whole(path)
+    def troubled(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        database = whole(path, busy_seconds)
         database.execute(trouble)
         return database
 

@@ -22,7 +22,7 @@ from adjourn.host.inherit import closed_in, inherited
 from adjourn.host.locate import altered, locate
 from adjourn.host.turn import Manner, Turn
 from adjourn.signals import Detectors, local
-from adjourn.store import Store, chance, open_store
+from adjourn.store import BUSY_SECONDS, Store, chance, open_store
 from adjourn.wire.request import Request
 
 NEW = frozenset({"", "new"})
@@ -46,10 +46,16 @@ class Host:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, policy: Policy | None = None, *, detectors: Detectors | None = None, **options: Any
+        cls,
+        url: str,
+        policy: Policy | None = None,
+        *,
+        detectors: Detectors | None = None,
+        busy_seconds: float = BUSY_SECONDS,
+        **options: Any,
     ) -> AsyncIterator["Host"]:
         """Open the store at this address for as long as the context lasts."""
-        rules, store = policy or Policy(), open_store(url)
+        rules, store = policy or Policy(), open_store(url, busy_seconds=busy_seconds)
         try:
             await store.keep(rules)
             secret = await store.secret("lookups")

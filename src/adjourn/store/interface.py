@@ -177,6 +177,10 @@ class Store(Protocol):
         """Make nodes, tree facts and views again from the events; return how many conversations there are."""
         ...
 
+    async def ready(self) -> None:
+        """Begin a write, and take it back; raises StoreError if nothing can be written just now."""
+        ...
+
     async def close(self) -> None:
         """Finish what is being written and let go of the files."""
         ...

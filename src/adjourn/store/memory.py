@@ -126,5 +126,8 @@ class MemoryStore:
             self._kept[conversation] = made.kept
         return len(self._events)
 
+    async def ready(self) -> None:
+        pass
+
     async def close(self) -> None:
         pass

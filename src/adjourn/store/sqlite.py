@@ -31,7 +31,7 @@ from adjourn.store.text import Sealed
 from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
 
 BUSY_SECONDS = 10.0
-"""How long a writer waits for another process's transaction."""
+"""How long a writer waits for another process's transaction, if nothing else is said."""
 READERS = 2
 TOGETHER = 64
 """How many waiting commits go into one transaction at most."""
@@ -44,15 +44,19 @@ Waiting = tuple[Work, asyncio.Future[Any]]
 
 
 class SqliteStore:
-    """The store in a file. Use it from one event loop; any number of processes may use the file."""
+    """The store in a file. Use it from one event loop; any number of processes may use the file.
 
-    def __init__(self, path: Path) -> None:
+    `busy_seconds`: how long a writer waits for another process's transaction.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
         with _failing_as_store_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            database = _open(path)
+            database = _open(path, busy_seconds)
             with _closed_on_failure(database):
-                _use_wal(database)
+                _use_wal(database, busy_seconds)
                 migrate(database)
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, args=(database,), name="adjourn-store", daemon=True)
@@ -145,6 +149,9 @@ class SqliteStore:
         count: int = await self._in_turn(_rebuild)
         return count
 
+    async def ready(self) -> None:
+        await self._in_turn(_try_to_write)
+
     async def close(self) -> None:
         self._closed = True
         self._waiting.put(None)
@@ -174,7 +181,7 @@ class SqliteStore:
         with _failing_as_store_error(self._path):
             database = getattr(self._mine, "database", None)
             if database is None:
-                database = self._mine.database = _open(self._path)
+                database = self._mine.database = _open(self._path, self._busy_seconds)
                 self._open.append(database)
                 database.execute("PRAGMA query_only = ON")
             database.execute("BEGIN")
@@ -328,6 +335,13 @@ def _revoke_key(database: sqlite3.Connection, *, ident: str, at: int) -> Key:
     return key
 
 
+def _try_to_write(database: sqlite3.Connection) -> None:
+    database.execute("SAVEPOINT tried")
+    database.execute("INSERT OR REPLACE INTO secrets VALUES ('tried', x'')")
+    database.execute("ROLLBACK TO tried")
+    database.execute("RELEASE tried")
+
+
 def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None:
     if not made.recorded:
         return
@@ -444,8 +458,8 @@ def _migrations() -> list[str]:
     return [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql")]
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is found by its digest
     with _closed_on_failure(database):
         database.execute("PRAGMA synchronous = FULL")
@@ -463,9 +477,9 @@ def _closed_on_failure(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _use_wal(database: sqlite3.Connection) -> None:
+def _use_wal(database: sqlite3.Connection, busy_seconds: float) -> None:
     """Have the file in WAL mode. SQLite itself does not wait for this lock where two open a new file at once."""
-    give_up = time.monotonic() + BUSY_SECONDS
+    give_up = time.monotonic() + busy_seconds
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")

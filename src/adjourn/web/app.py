@@ -2,23 +2,27 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
+from adjourn.web import health
 from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.page import HERE, chat_page, support
 from adjourn.web.sign_in import sign_in_page, sign_out
+from adjourn.web.stopping import Stopping, stoppable
+from adjourn.web.watch import Watch, own_fault, watched
 from adjourn.wire import openai_chat
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
@@ -27,15 +31,31 @@ NOT_OFFERED = "this address is not offered: only /v1/chat/completions and /v1/mo
 LATER = "this address comes with a later version; /v1/chat/completions is there"
 
 
-def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", demo: bool = False) -> ASGIApp:
-    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs."""
+def create_app(
+    opened: Callable[[], Opened],
+    guard: Guard,
+    *,
+    model: str = "",
+    demo: bool = False,
+    watch: Watch | None = None,
+    stopping: Stopping | None = None,
+) -> ASGIApp:
+    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs.
+
+    `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
+    """
+    watching, stops = watch or Watch(), stopping or Stopping()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened() as (host, upstream):
-            app.state.gateway = Gateway(host, upstream, host.manner if host else Manner())
-            app.state.callers = Callers(host.store if host else None)
+            seen = replace(host, store=watching.store(host.store)) if host else None
+            app.state.gateway = Gateway(seen, watching.upstream(upstream), seen.manner if seen else Manner())
+            app.state.callers = Callers(seen.store if seen else None)
+            app.state.metrics, app.state.stopping = watching.metrics, stops
             yield
+            await stops.left()
+        await watching.close()
 
     async def chat(request: Request) -> Response:
         gateway: Gateway = request.app.state.gateway
@@ -54,8 +74,8 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     async def lines(request: Request) -> Response:
         return await support(request, request.app.state.gateway.host)
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+    async def failed(request: Request, _: Exception) -> Response:
+        return own_fault(request.url.path)
 
     async def later(_: Request) -> Response:
         return refused(openai_chat, 404, LATER)
@@ -68,7 +88,7 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/c/{conversation}", page),
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
-        Route("/healthz", health),
+        *health.ROUTES,
         Route("/api/support", lines),
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
@@ -77,7 +97,10 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    return guarded(Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Admission)]), guard)
+    served = Starlette(
+        routes=routes, lifespan=lifespan, middleware=[Middleware(Admission)], exception_handlers={Exception: failed}
+    )
+    return watched(stoppable(guarded(served, guard), stops), watching)
 
 
 def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:

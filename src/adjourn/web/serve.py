@@ -5,8 +5,10 @@ import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -18,12 +20,17 @@ from adjourn.core.policy import Policy
 from adjourn.host import Host, Manner
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
-from adjourn.store import open_store
-from adjourn.upstream.client import Upstream
+from adjourn.store import BUSY_SECONDS, open_store
+from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
+from adjourn.version import __version__
+from adjourn.web import log
 from adjourn.web.app import create_app
 from adjourn.web.guard import LOCAL, Guard
+from adjourn.web.stopping import STOP_SECONDS, Stopping
+from adjourn.web.traces import from_environment
+from adjourn.web.watch import Watch
 
 DEMO = "adjourn-demo"
 
@@ -33,7 +40,11 @@ SWITCH_SECONDS = 0.0005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What the server is started with. `upstream`: a model's address, or None for the demo assistant."""
+    """What the server is started with. `upstream`: a model's address, or None for the demo assistant.
+
+    `busy_seconds`: how long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is
+    waited for; `log_level`: a key of `log.LEVELS`.
+    """
 
     db: str
     policy: Policy
@@ -45,16 +56,24 @@ class Serving:
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    busy_seconds: float = BUSY_SECONDS
+    stop_seconds: float = STOP_SECONDS
+    log_level: str = "info"
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
-    """Serve until a signal comes; `started` is told the address once it answers."""
+    """Serve until a signal comes, and then until what runs is finished, or a second one comes.
+
+    `started` is told the address once the server answers.
+    """
     if serving.upstream is not None and not serving.upstream.startswith(("http://", "https://")):
         raise CallerError(f"--upstream {serving.upstream}: an address that begins with http:// or https:// is needed")
     if serving.upstream is not None and serving.upstream.rstrip("/").endswith("/chat/completions"):
         raise CallerError(f"--upstream {serving.upstream}: leave out /chat/completions")
     stored = serving.policy.mode is not Mode.OFF
-    opens = stored and asyncio.run(_some_key_opens(serving.db))  # what is wrong with it is said before anything starts
+    # What is wrong with the store is said before anything starts.
+    opens = stored and asyncio.run(_some_key_opens(serving.db, serving.busy_seconds))
     if not opens and serving.address not in LOCAL and serving.address != "::1":
         why = (
             "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
@@ -64,20 +83,27 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
         raise CallerError(f"--host {serving.address}: {why}; or listen on 127.0.0.1")
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
-    server = _Server(_config(application(serving)), started)
-    with suppress(KeyboardInterrupt):  # a person stopped it
-        server.run(sockets=[bound])
+    log.configure(serving.log_level)
+    stopping = Stopping(serving.stop_seconds)
+    server = _Server(_config(application(serving, stopping)), partial(_started, started, serving), stopping)
+    server.run(sockets=[bound])
+    log.info("stopped")
 
 
-async def _some_key_opens(db: str) -> bool:
-    store = open_store(db)
+async def _some_key_opens(db: str, busy_seconds: float) -> bool:
+    store = open_store(db, busy_seconds=busy_seconds)
     try:
         return any(key.opens for key in await store.keys())
     finally:
         await store.close()
 
 
-def application(serving: Serving) -> ASGIApp:
+def _started(told: Callable[[str], None], serving: Serving, address: str) -> None:
+    log.info("started", version=__version__, address=address, mode=serving.policy.mode.name.lower())
+    told(address)
+
+
+def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     """Return the server's application, which opens its store and its upstream when it starts."""
 
     @asynccontextmanager
@@ -92,6 +118,7 @@ def application(serving: Serving) -> ASGIApp:
                 detectors=detectors(serving),
                 manner=manner(upstream.url),
                 country=serving.country,
+                busy_seconds=serving.busy_seconds,
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
@@ -99,7 +126,9 @@ def application(serving: Serving) -> ASGIApp:
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
     demo = serving.upstream is None
-    return create_app(opened, guard, model=serving.model or (DEMO if demo else ""), demo=demo)
+    model = serving.model or (DEMO if demo else "")
+    watch = Watch(traces=from_environment())
+    return create_app(opened, guard, model=model, demo=demo, watch=watch, stopping=stopping)
 
 
 def manner(url: str) -> Manner:
@@ -124,14 +153,14 @@ def detectors(serving: Serving) -> Detectors:
 @asynccontextmanager
 async def _upstream(serving: Serving) -> AsyncIterator[Upstream]:
     if serving.upstream is not None:
-        upstream = Upstream(serving.upstream, serving.key)
+        upstream = Upstream(serving.upstream, serving.key, serving.timeouts)
         yield upstream
         await upstream.close()
         return
     bound = _bound("127.0.0.1", 0)
-    server = _Inner(_config(demo_app()), lambda _: None)
+    server = _Inner(_config(demo_app()), lambda _: None, Stopping())
     running = asyncio.create_task(server.serve(sockets=[bound]))
-    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1")
+    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1", timeouts=serving.timeouts)
     try:
         yield upstream
     finally:
@@ -153,15 +182,32 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="on")
+    return uvicorn.Config(
+        app, log_config=None, log_level="warning", access_log=False, server_header=False, lifespan="on"
+    )
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and keeps listening while it stops, so that whoever comes is told."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[str], None], stopping: Stopping) -> None:
         super().__init__(config)
         self._told = started
+        self._stopping = stopping
+        self._said = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop once nothing runs; at a second signal at once, and what runs is cut off."""
+        self._stopping.begin(at_once=self._stopping.begun)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._stopping.begun and not self._said:
+            self._said = True
+            log.info("stopping")
+        if self._stopping.over and self._stopping.running:
+            log.warning("cut_off", requests=self._stopping.running)
+            self.config.timeout_graceful_shutdown = 0  # it has been waited for
+        return await super().on_tick(counter) or self._stopping.over
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
