@@ -20,7 +20,7 @@ class MemoryStore:
         self._events: dict[str, list[Recorded]] = {}
         self._texts: dict[str, dict[str, Sealed]] = {}
         self._policies: dict[str, Policy] = {}
-        self._lookups: list[Lookup] = []
+        self._lookups: dict[bytes, list[Lookup]] = {}  # by either digest
         self._secrets: dict[str, bytes] = {}
         self._keys: dict[bytes, Key] = {}
 
@@ -42,18 +42,24 @@ class MemoryStore:
             self._events.setdefault(conversation, []).extend(made.recorded)
         kept_texts = self._texts.setdefault(conversation, {})
         kept_texts.update(new_texts)
-        self._lookups += brought(lookups, made.events)
+        for lookup in brought(lookups, made.events):
+            for digest in {lookup.digest, lookup.alone}:
+                self._lookups.setdefault(digest, []).append(lookup)
         if any(isinstance(event, Erased) for event in made.events):
             kept_texts.clear()
-            self._lookups = [lookup for lookup in self._lookups if lookup.conversation != conversation]
+            for led in self._lookups.values():
+                led[:] = [lookup for lookup in led if lookup.conversation != conversation]
         return Committed(kept.tree.number + 1, made.events)
 
     def _is_overtaken(self, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
         opened = made.events[0] if made.events else None
         if isinstance(opened, Opened):
             return opened.external is not None and self._named(opened.scope, opened.external) is not None
-        taken = {lookup.digest for lookup in received(lookups, made.events)}
-        return any(lookup.digest in taken and lookup.conversation == conversation for lookup in self._lookups)
+        return any(
+            other.digest == lookup.digest and other.conversation == conversation
+            for lookup in received(lookups, made.events)
+            for other in self._lookups.get(lookup.digest, ())
+        )
 
     async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
         return look((self._kept.get(conversation) or empty(conversation)).tree.draft())
@@ -79,7 +85,7 @@ class MemoryStore:
     ) -> Sequence[Lookup]:
         found: list[Lookup] = []
         for digest in dict.fromkeys(digests):
-            led = [lookup for lookup in self._lookups if digest == (lookup.alone if alone else lookup.digest)]
+            led = [one for one in self._lookups.get(digest, ()) if digest == (one.alone if alone else one.digest)]
             led.sort(key=lambda lookup: lookup.conversation, reverse=True)
             found += led[:MOST] if conversation is None else led
         return [lookup for lookup in found if conversation in (None, lookup.conversation)]
