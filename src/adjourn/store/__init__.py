@@ -3,12 +3,26 @@
 from pathlib import Path
 
 from adjourn.core.errors import CallerError
-from adjourn.store.interface import Committed, Conversation, Lookup, Recorded, Store
+from adjourn.store.interface import Committed, Conversation, Cursor, Feedback, Lookup, Owner, Rating, Recorded, Store
 from adjourn.store.memory import MemoryStore
 from adjourn.store.sqlite import SqliteStore
 from adjourn.store.text import Sealed, chance, sealed
 
-__all__ = ["Committed", "Conversation", "Lookup", "Recorded", "Sealed", "Store", "chance", "open_store", "sealed"]
+__all__ = [
+    "Committed",
+    "Conversation",
+    "Cursor",
+    "Feedback",
+    "Lookup",
+    "Owner",
+    "Rating",
+    "Recorded",
+    "Sealed",
+    "Store",
+    "chance",
+    "open_store",
+    "sealed",
+]
 
 
 def open_store(url: str, *, make: bool = True) -> Store:

@@ -19,6 +19,7 @@ from adjourn.host import Host
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
 from adjourn.store import open_store
+from adjourn.store.erase import retain
 from adjourn.upstream.client import Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
@@ -33,7 +34,10 @@ SWITCH_SECONDS = 0.0005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What the server is started with. `upstream`: a model's address, or None for the demo assistant."""
+    """What the server is started with. `upstream`: a model's address, or None for the demo assistant.
+
+    `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them.
+    """
 
     db: str
     policy: Policy
@@ -45,6 +49,7 @@ class Serving:
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+    keep_ms: int | None = None
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
@@ -87,11 +92,27 @@ def application(serving: Serving) -> ASGIApp:
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
-                yield host, upstream
+                async with _retaining(host, serving.keep_ms):
+                    yield host, upstream
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
     demo = serving.upstream is None
     return create_app(opened, guard, model=serving.model or (DEMO if demo else ""), demo=demo)
+
+
+@asynccontextmanager
+async def _retaining(host: Host, keep_ms: int | None) -> AsyncIterator[None]:
+    """Erase what is older than that, now and every hour, for as long as the server runs."""
+    if keep_ms is None:
+        yield
+        return
+    erasing = asyncio.create_task(retain(host.store, keep_ms, now=host.now, rest=asyncio.sleep))
+    try:
+        yield
+    finally:
+        erasing.cancel()
+        with suppress(asyncio.CancelledError):
+            await erasing
 
 
 def detectors(serving: Serving) -> Detectors:
