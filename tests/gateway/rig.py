@@ -27,7 +27,7 @@ from adjourn.core.policy import Policy
 from adjourn.host import Host
 from adjourn.host.words import words
 from adjourn.signals import Detectors, Message, Seen
-from adjourn.store import Store
+from adjourn.store import Feedback, Store
 from adjourn.store.verify import verify
 from adjourn.upstream.client import Upstream
 from adjourn.upstream.stand_ins import StandIns
@@ -110,6 +110,11 @@ class Watched:
         committed = await self._store.commit(*arguments, **named)
         self.ends += sum(isinstance(event, Ended) for event in committed.events)
         return committed
+
+    async def comment(self, feedback: Feedback) -> None:
+        if self.fails():
+            raise StoreError("the disk is full")
+        await self._store.comment(feedback)
 
 
 # Servers.

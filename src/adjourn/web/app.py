@@ -1,10 +1,12 @@
 """The server's routes, and the guard in front of all of them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -15,7 +17,7 @@ from adjourn.host import Host
 from adjourn.upstream.client import Upstream
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
-from adjourn.web.page import HERE, chat_page, support
+from adjourn.web.page import HERE, chat_page
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
 
@@ -25,12 +27,13 @@ LATER = "this address comes with a later version; /v1/chat/completions is there"
 
 def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", demo: bool = False) -> ASGIApp:
     """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs."""
+    from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with opened() as (host, upstream):
             app.state.gateway = Gateway(host, upstream)
-            yield
+            yield {"host": host}
 
     async def chat(request: Request) -> Response:
         gateway: Gateway = request.app.state.gateway
@@ -43,11 +46,12 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     async def page(request: Request) -> Response:
         return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
 
-    async def lines(request: Request) -> Response:
-        return await support(request, request.app.state.gateway.host)
-
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    async def unmatched(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return refused(error.status_code, error.detail, error.headers)
 
     async def later(_: Request) -> Response:
         return refused(404, LATER)
@@ -59,7 +63,8 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/", page),
         Route("/c/{conversation}", page),
         Route("/healthz", health),
-        Route("/api/support", lines),
+        Route("/openapi.json", API),
+        Route("/api/{rest:path}", API),
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
         Route("/v1/messages", later, methods=["POST"]),
@@ -67,7 +72,8 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    return guarded(Starlette(routes=routes, lifespan=lifespan), guard)
+    handlers = {HTTPException: unmatched}
+    return guarded(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), guard)
 
 
 def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
