@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adjourn.cli import start_lines
 from adjourn.core.acts import Closing, Message, Reply, Text, answer, close, opening, receive
 from adjourn.core.events import Verdict
 from adjourn.core.policy import Policy
@@ -17,6 +19,7 @@ from adjourn.core.reading import Flag, Reading, RiskKind
 from adjourn.settings import retention_ms
 from adjourn.store import Feedback, Rating, open_store, sealed
 from adjourn.version import __version__
+from adjourn.web.serve import Serving
 
 GOOD = {"id": "one", "messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]}
 
@@ -39,6 +42,12 @@ def jsonl(*conversations: object) -> bytes:
 
 def test_version_says_the_version() -> None:
     assert run("--version").stdout.decode().split() == ["adjourn,", "version", __version__]
+
+
+def test_commands_start_without_what_only_a_server_needs() -> None:
+    said = "import sys, adjourn.cli; print([name for name in ('fastapi', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"[]\n"
 
 
 def test_replay_writes_a_line_for_each_conversation_and_a_summary_to_standard_error() -> None:
@@ -268,6 +277,12 @@ def test_a_retention_that_is_none_is_refused_in_a_sentence(value: str) -> None:
     assert refused.returncode == 1
     said = f"Error: --retention {value}: hours or days are needed, like 12h or 30d, or never\n"
     assert refused.stderr.decode() == said
+
+
+def test_what_is_erased_by_itself_is_said_at_the_start() -> None:
+    kept = Serving(db="sqlite:////tmp/a.db", policy=Policy())
+    said = [" ".join(start_lines(serving, "http://here")) for serving in (kept, replace(kept, keep_ms=43_200_000))]
+    assert ["It erases them by itself 12 hours after the newest message." in lines for lines in said] == [False, True]
 
 
 def test_a_retention_is_hours_days_or_never() -> None:

@@ -4,8 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +17,8 @@ from schemathesis.checks import CHECKS
 from adjourn.core.events import Ended, Erased, Held
 from adjourn.core.machine import Hold, Mode
 from adjourn.web.api import API
-from tests.gateway.rig import BAD, CALM, CLEAR, FAINT, QUICK, Chat, Reply, Rig, close, rig
+from adjourn.web.serve import Serving, application
+from tests.gateway.rig import BAD, CALM, CLEAR, FAINT, QUICK, Chat, Reply, Rig, close, here, rig
 from tests.models import hostile
 
 DESCRIPTION = API.openapi()
@@ -55,7 +58,7 @@ def of(chat: Chat) -> Application:
 
 
 @pytest.fixture(params=["memory:", "sqlite"])
-async def running(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Rig]:
+async def running(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
     db = request.param if request.param == "memory:" else f"sqlite:///{tmp_path / 'a.db'}"
     async with rig(hostile(), db=db) as opened:
         yield opened
@@ -169,6 +172,14 @@ async def test_in_shadow_mode_a_hold_is_not_shown() -> None:
         assert any(isinstance(event, Held) for event in await shadow.events(reply.conversation))
         assert (await of(chat).get(f"/api/conversations/{reply.conversation}"))["support"] is None
         assert (await of(chat).get("/api/conversations"))["conversations"][0]["support"] is False
+
+
+async def test_in_mode_off_nothing_is_kept_and_help_lines_are_given(tmp_path: Path) -> None:
+    off = Serving(db=f"sqlite:///{tmp_path / 'a.db'}", policy=replace(QUICK, mode=Mode.OFF))
+    async with here(application(off)) as url, aiohttp.ClientSession() as session:
+        for path, status in (("conversations", 404), ("receipts/AJ-7F3K-92", 404), ("support", 200)):
+            async with session.get(f"{url}/api/{path}") as answer:
+                assert (answer.status, answer.content_type) == (status, "application/json")
 
 
 async def test_pages_follow_one_another_until_all_conversations_were_shown(running: Rig) -> None:
@@ -346,7 +357,7 @@ def addresses(told: Mapping[str, Any]) -> Iterator[tuple[str, str, object, bool]
             yield path.replace("{ident}", name).replace("{number}", name), method.upper(), body, "{" in path
 
 
-async def test_nobody_reads_or_changes_another_conversation_by_any_address(running: Rig) -> None:
+async def test_p07_nobody_reads_or_changes_another_conversation_by_any_address(running: Rig) -> None:
     chat, told = await closed(running)
     await of(chat).post("/api/conversations/chat-17/feedback", {"rating": "down", "text": "Unkind"})
     before = await running.events(told["conversation"])

@@ -239,6 +239,15 @@ async def test_old_words_of_feedback_alone_are_erased_and_young_ones_wait(store:
     assert await store.older(100, 10) == []
 
 
+async def test_a_refused_message_that_was_kept_for_its_risk_counts_as_the_newest(store: Store) -> None:
+    await closed(store, at=5)
+    await support.say(store, "calm", "e1", support.CALM, at=800)
+    assert [line.id for line in await store.older(6, 10)] == ["c"]
+    await support.say(store, "unread", "e1", support.UNREAD, at=900)
+    assert await store.older(900, 10) == []
+    assert [line.id for line in await store.older(901, 10)] == ["c"]
+
+
 async def test_a_conversation_that_goes_on_meanwhile_is_not_erased(store: Store) -> None:
     await support.commit_turns(store, [support.message("u1", None, support.CALM, at=1)])
     clock, look = Clock(100 * DAY), store.older

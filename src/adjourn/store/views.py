@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from adjourn.core.errors import Impossible
-from adjourn.core.events import Answer, Claimed, Event, Opened, UserReceived
+from adjourn.core.events import Answer, Claimed, Event, Opened, RefusedRead, UserReceived
 from adjourn.core.machine import Hold
 from adjourn.core.tree import Node, Overlay, Tree, apply
 from adjourn.store.codec import encode, first_head, next_head
@@ -16,7 +16,7 @@ NEW = Conversation(
 )
 
 MESSAGES = (UserReceived, Claimed, Answer)
-DATED = (Opened, UserReceived, Answer)
+DATED = (Opened, UserReceived, Answer, RefusedRead)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ A conversation of somebody else is answered like one that does not exist. Nothin
 to an end, or that a quiet hold stands.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,13 @@ from adjourn.store.export import export, exported_time, markdown
 from adjourn.version import __version__
 from adjourn.web import headers, shapes
 from adjourn.web.refusals import ANYWHERE, HANDLERS, NOT_FOUND, PRIVATE, WITH_A_BODY, BodyLimit, documented
+
+DESCRIPTION = (
+    "JSON for applications that draw the closed state of a chat themselves. The key that a client sends with its"
+    " requests to /v1 says whose conversations are meant (Authorization, x-api-key or api-key); without one, the"
+    " browser's cookie; clients with neither share what they see. Times are RFC 3339, in UTC. A POST needs the content"
+    " type application/json. Every refusal has the same form."
+)
 
 ALONE = ("browser:", "nobody:")
 """Scopes that see their own conversations only; a key also sees those of its end users."""
@@ -78,7 +84,10 @@ async def private(response: Response) -> None:
 
 Asking = Annotated[Caller, Depends(caller)]
 Name = Annotated[
-    str, Path(description="Adjourn's id of the conversation, the client's own, or the number of a receipt")
+    str,
+    Path(
+        description="Adjourn's id of the conversation, the client's own (without a slash), or the number of a receipt"
+    ),
 ]
 router = APIRouter(prefix="/api", dependencies=[Depends(private)], responses=documented(*ANYWHERE))
 
@@ -291,11 +300,4 @@ def create_api() -> FastAPI:
     return api
 
 
-DESCRIPTION = re.sub(
-    r"\n(?!\n)",
-    " ",
-    """JSON for applications that draw the closed state of a chat themselves. The key that a client sends with its
-requests to /v1 says whose conversations are meant (Authorization, x-api-key or api-key); without one, the browser's
-cookie. Times are RFC 3339, in UTC. A POST needs the content type application/json. Every refusal has the same form.""",
-)
 API = create_api()

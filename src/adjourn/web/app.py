@@ -63,13 +63,13 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/", page),
         Route("/c/{conversation}", page),
         Route("/healthz", health),
-        Route("/openapi.json", API),
-        Route("/api/{rest:path}", API),
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
         Route("/v1/messages", later, methods=["POST"]),
         Route("/v1/responses", later, methods=["POST"]),
         Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/openapi.json", API),
+        Route("/api/{rest:path}", API),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     handlers = {HTTPException: unmatched}
