@@ -17,8 +17,10 @@ from schemathesis.checks import CHECKS
 from adjourn.core.events import Ended, Erased, Held
 from adjourn.core.machine import Hold, Mode
 from adjourn.web.api import API
+from adjourn.web.callers import SENT_IN
 from adjourn.web.serve import Serving, application
-from tests.gateway.rig import BAD, CALM, CLEAR, FAINT, QUICK, Chat, Reply, Rig, close, here, rig
+from adjourn.web.shapes import Refusal
+from tests.gateway.rig import BAD, CALM, CLEAR, FAINT, QUICK, Chat, Reply, Rig, add_key, close, here, rig
 from tests.models import hostile
 
 DESCRIPTION = API.openapi()
@@ -26,7 +28,7 @@ METHODS = [(path, method) for path, methods in DESCRIPTION["paths"].items() for 
 UNKNOWN = "c_0000"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Application:
     """A client of the API, with a key or a browser's cookie."""
 
@@ -224,6 +226,63 @@ async def test_help_lines_are_given_for_a_kind_and_a_country(running: Rig) -> No
     assert (await asking.ask("/api/support?kind=sad")).status == 422
 
 
+# With keys of the server's own
+
+
+def signed_in(rig: Rig, secret: str, browser: str) -> Application:
+    """A browser that signed in with this key."""
+    return Application(rig, {"Cookie": f"adjourn_browser={browser}; adjourn_key={secret}"})
+
+
+async def test_a_key_sees_its_end_users_and_a_browser_that_signed_in_with_it_only_itself(running: Rig) -> None:
+    ident, secret = await add_key(running.store)
+    _, foreign = await add_key(running.store)
+    keys = [Application(running, {"Authorization": f"Bearer {one}"}) for one in (secret, foreign)]
+    one, two = (signed_in(running, secret, name) for name in ("one", "two"))
+    chat = {"model": "stub", "messages": [{"role": "user", "content": CALM}]}
+    sent = ((keys[0], chat), (keys[0], {**chat, "user": "ann"}), (one, chat), (two, chat), (keys[1], chat))
+    ids = [(await asking.ask("/v1/chat/completions", body)).conversation for asking, body in sent]
+    sees = {keys[0]: ids[:2], one: ids[2:3], two: ids[3:4], keys[1]: ids[4:]}
+    for asking, theirs in sees.items():
+        listed = (await asking.get("/api/conversations"))["conversations"]
+        assert {line["id"] for line in listed} == set(theirs)
+        found = [(await asking.ask(f"/api/conversations/{name}")).status for name in ids]
+        assert found == [200 if name in theirs else 404 for name in ids]
+    scope = next(line.scope for line in await running.store.conversations() if line.id == ids[2])
+    browser = scope.removeprefix(f"own:{ident}/")
+    assert browser.startswith("browser:")
+    assert (await keys[0].get(f"/api/conversations?user={browser}"))["conversations"] == []
+    (only,) = (await keys[0].get("/api/conversations?user=ann"))["conversations"]
+    assert only["id"] == ids[1]
+    assert (await one.get("/api/conversations?user=ann"))["conversations"] == []
+
+
+async def test_once_there_are_keys_every_address_and_the_description_need_one(running: Rig) -> None:
+    _, secret = await add_key(running.store)
+    _, told = await closed(running, key=secret)
+    for path, method, body, _ in (*addresses(told), ("/openapi.json", "GET", None, False)):
+        without = await Application(running, {"Authorization": "Bearer adj_wrong"}).ask(path, body, method)
+        assert (without.status, without.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert Refusal.model_validate(without.json).error.code is None
+    assert await Application(running, {"Adjourn-Key": secret}).get("/openapi.json") == DESCRIPTION
+
+
+@pytest.mark.parametrize("name", DESCRIPTION["components"]["securitySchemes"])
+async def test_a_key_is_taken_as_the_description_says_that_it_is_sent(name: str) -> None:
+    scheme = DESCRIPTION["components"]["securitySchemes"][name]
+    async with rig(hostile()) as running:
+        _, secret = await add_key(running.store)
+        bearer = scheme["type"] == "http"
+        sent = {"Authorization": f"Bearer {secret}"} if bearer else {scheme["name"]: secret}
+        assert await Application(running, sent).get("/api/conversations") == {"conversations": [], "next": None}
+
+
+def test_every_form_of_a_key_is_described_and_that_a_server_without_keys_needs_none() -> None:
+    schemes = DESCRIPTION["components"]["securitySchemes"]
+    assert [one.get("name", "authorization").lower() for one in schemes.values()] == list(SENT_IN)
+    assert DESCRIPTION["security"] == [*({name: []} for name in schemes), {}]
+
+
 # Feedback and erasure
 
 
@@ -306,6 +365,18 @@ async def test_a_store_that_cannot_be_written_is_503_and_says_when_to_try_again(
         assert reply.json["error"]["code"] == "store_unavailable"
 
 
+async def test_what_goes_wrong_by_our_own_fault_is_500_in_the_same_form(running: Rig) -> None:
+    chat, _ = await closed(running)
+
+    def broken() -> bool:
+        raise RuntimeError("a fault of ours")
+
+    running.store.fails = broken
+    reply = await of(chat).ask("/api/conversations/chat-17/feedback", {"rating": "up"})
+    assert (reply.status, reply.headers["Content-Type"]) == (500, "application/json")
+    assert reply.headers["Adjourn-Request"] in Refusal.model_validate(reply.json).error.message
+
+
 # Refusals
 
 
@@ -357,6 +428,11 @@ def addresses(told: Mapping[str, Any]) -> Iterator[tuple[str, str, object, bool]
             yield path.replace("{ident}", name).replace("{number}", name), method.upper(), body, "{" in path
 
 
+def same_for_all(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers without those in which any two answers differ."""
+    return {name: value for name, value in headers.items() if name.lower() not in ("date", "adjourn-request")}
+
+
 async def test_p07_nobody_reads_or_changes_another_conversation_by_any_address(running: Rig) -> None:
     chat, told = await closed(running)
     await of(chat).post("/api/conversations/chat-17/feedback", {"rating": "down", "text": "Unkind"})
@@ -379,9 +455,7 @@ async def test_p07_nobody_reads_or_changes_another_conversation_by_any_address(r
                 unknown[3] = UNKNOWN
                 as_unknown = await asking.ask("/".join(unknown), body, method)
                 assert (reply.status, reply.body) == (404, as_unknown.body)
-                assert {k: v for k, v in reply.headers.items() if k.lower() != "date"} == {
-                    k: v for k, v in as_unknown.headers.items() if k.lower() != "date"
-                }
+                assert same_for_all(reply.headers) == same_for_all(as_unknown.headers)
             assert told["conversation"].encode() not in reply.body
             assert b"Unkind" not in reply.body
     assert await running.events(told["conversation"]) == before

@@ -12,6 +12,7 @@ import pytest
 from adjourn.core.events import Answer as Answered
 from adjourn.core.machine import AnswerKind
 from adjourn.core.policy import Policy
+from adjourn.host import Manner
 from adjourn.upstream.client import Upstream
 from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
@@ -178,7 +179,7 @@ async def test_over_twenty_turns_the_messages_of_each_request_begin_with_those_o
 ) -> None:
     texts = [CALM, BAD, CALM, FLAGGED, CALM, BAD, BAD, BAD, "Well.", ASK, CALM, ABUSE, CALM, CALM, BAD, CALM, CALM]
     texts += [ABUSE, "Hm.", FLAGGED, CALM]
-    async with rig(scripted(speaks, "CONTINUE", odd=odd), Policy(), form=form) as served:
+    async with rig(scripted(speaks, "CONTINUE", odd=odd), Policy(), manner=Manner(form=form)) as served:
         chat = served.chat(stream=stream)
         for text in texts:
             chat.messages.append({"role": "user", "content": [{"type": "text", "text": text}] if odd else text})
@@ -209,7 +210,7 @@ async def test_what_was_put_in_stands_at_the_same_place_after_a_tools_result() -
     calls = [{"id": "t1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
     answers: list[Answer] = [Said(None, "tool_calls", {"tool_calls": calls}), REDIRECTS, "Okay."]
     for form in FORMS:
-        async with rig(scripted(answers), Policy(), form=form) as served:
+        async with rig(scripted(answers), Policy(), manner=Manner(form=form)) as served:
             chat = served.chat(also=TOOLS)
             first = await chat.send(BAD)
             chat.messages[-1] = first.json["choices"][0]["message"]
@@ -263,7 +264,9 @@ async def test_a_fork_asks_with_the_clients_own_values_and_leaves_out_what_shape
         **TOOLS,
     }
     for form in FORMS:
-        async with rig(scripted(WARNS, ["END", f"END\n{'Bye. ' * 400}"]), form=form, fork_store=False) as served:
+        async with rig(
+            scripted(WARNS, ["END", f"END\n{'Bye. ' * 400}"]), manner=Manner(form=form, store=False)
+        ) as served:
             chat = served.chat(stream=True, also=also)
             closed = await close(chat)
             assert 0 < len(closed.text) <= 600

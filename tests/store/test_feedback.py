@@ -65,6 +65,15 @@ async def test_pages_one_after_the_other_show_each_conversation_once_the_newest_
     assert shown == ["c6", "c3", "c4", "c5", "c0", "c1", "c2"]
 
 
+async def test_a_browser_that_signed_in_with_a_key_is_no_end_user_of_it(store: Store) -> None:
+    for name, scope in (("one", "own:k_1"), ("two", "own:k_1/user"), ("three", "own:k_1/browser:a")):
+        await begin(store, name, scope)
+    key, browser = Owner("own:k_1", users=True), Owner("own:k_1/browser:a")
+    assert {line.id for line in await store.page(key, 10)} == {"one", "two"}
+    assert [line.id for line in await store.page(browser, 10)] == ["three"]
+    assert [await store.named("three", owner) for owner in (key, browser)] == [[], ["three"]]
+
+
 async def test_an_id_of_ours_the_clients_own_and_a_receipt_lead_to_the_owners_conversation_only(store: Store) -> None:
     number = await closed(store)
     await begin(store, "d", "people/one", external="chat-1")
@@ -78,17 +87,17 @@ async def test_an_id_of_ours_the_clients_own_and_a_receipt_lead_to_the_owners_co
 
 async def test_without_an_owner_only_what_nobody_else_can_choose_is_a_name(store: Store) -> None:
     number = await closed(store)
-    await begin(store, "d", "people", external="c")
+    await begin(store, "d", "people/one", external="c")
     assert await store.named("c") == ["c"]
     assert await store.named(number) == ["c"]
     assert await store.named("chat-1") == []
-    assert await store.named("c", Owner("people")) == ["c", "d"]
+    assert await store.named("c", Owner("people", users=True)) == ["c", "d"]
 
 
 async def test_the_clients_own_id_leads_to_the_newest_of_that_name(store: Store) -> None:
-    await begin(store, "a", "people", at=1, external="x")
-    await begin(store, "b", "people", at=2, external="x")
-    assert await store.named("x", Owner("people")) == ["b", "a"]
+    await begin(store, "a", "people/one", at=1, external="x")
+    await begin(store, "b", "people/two", at=2, external="x")
+    assert await store.named("x", Owner("people", users=True)) == ["b", "a"]
 
 
 async def test_receipts_are_found_after_a_rebuild_and_after_an_erasure(store: Store) -> None:

@@ -1,6 +1,6 @@
 """The library: conversations, decisions and words, for whoever has the sockets and calls the model."""
 
 from adjourn.host.host import Host
-from adjourn.host.turn import Turn
+from adjourn.host.turn import Manner, Turn
 
-__all__ = ["Host", "Turn"]
+__all__ = ["Host", "Manner", "Turn"]

@@ -14,15 +14,31 @@ from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
 from adjourn.core.reading import Reading
 from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Tree, after
-from adjourn.host.identify import Element, path_digest
+from adjourn.host.identify import STEP, Element, Recogniser
+from adjourn.host.locate import Place
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
 from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire import openai_chat
-from adjourn.wire.openai_chat import Note
-from adjourn.wire.request import ASSISTANT, Request
+from adjourn.wire.interface import Wire
+from adjourn.wire.request import ASSISTANT, Request, calls_digest
+from adjourn.wire.view import IN_USER, Note, view
 
 if TYPE_CHECKING:
     from adjourn.host.host import Host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How the model behind a turn is spoken to. `form`: how guidance is put in (developer, system or in_user).
+
+    `store`: what a question whether to close says of keeping it, if anything. `tool`: such a question is answered with
+    the tool `end_conversation` instead of a word.
+    """
+
+    wire: Wire = openai_chat
+    form: str = IN_USER
+    store: bool | None = None
+    tool: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,9 +51,11 @@ class Turn:
     """
 
     host: "Host"
+    manner: Manner
     request: Request
+    recogniser: Recogniser
     conversation: str
-    newest: Element
+    place: Place
     node: str
     attempt: str
     stage: Stage = Stage.OPEN
@@ -57,9 +75,14 @@ class Turn:
     guided: bool = False
 
     @property
+    def newest(self) -> Element:
+        """The message that is answered."""
+        return self.place.message
+
+    @property
     def body(self) -> bytes:
         """The request as the model is to see it: the client's own bytes if there is nothing to add."""
-        return openai_chat.view(self.request, self.notes)
+        return view(self.request, self.notes)
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -72,15 +95,16 @@ class Turn:
         """The side request with which the model is to be asked first whether it wants to close, or None."""
         if not self.forks:
             return None
-        form, first = self.host.form, first_question(self.redirections)
-        viewed, added = self.body, [openai_chat.message(form, first)]
-        if form == "in_user":
-            viewed = openai_chat.view(self.request, [*self.notes, Note(self.newest.index, form, first)])
-            added = []
-        if self.first_reply is not None:
-            role = "user" if form == "in_user" else form
-            added += [self.first_reply, openai_chat.message(role, second_question())]
-        return openai_chat.side_request(viewed, added, store=self.host.fork_store)
+        manner = self.manner
+        first = Note(self.newest.last, manner.form, first_question(self.redirections, tool=manner.tool))
+        return manner.wire.side_request(
+            view(self.request, [*self.notes, first]),
+            replied=self.first_reply,
+            again=second_question(tool=manner.tool),
+            form=manner.form,
+            store=manner.store,
+            tool=manner.tool,
+        )
 
     @property
     def question(self) -> list[dict[str, Any]] | None:
@@ -114,7 +138,7 @@ class Turn:
         rule still allows that inside the transaction; else the turn goes on with the main request.
         """
         if self.first_reply is None and chooses_end(said):
-            self.first_reply = message or openai_chat.message("assistant", said)
+            self.first_reply = message or self.manner.wire.said(said)
             self.first_reading = self.host.detectors.assistant(said)
             return self
         verdict = Verdict.END if chooses_end(said) else Verdict.CONTINUE
@@ -144,21 +168,19 @@ class Turn:
             self.shows(now, events)
             return (*events, self.start(now))
 
-        lookup = Lookup(self.digest_of(text.text), self.conversation, text.node, own=True)
+        lookup = self.lookup(text)
         await self.host.store.commit(self.conversation, decide, [text], [lookup])
         if self.ended:
             await self.read_closing_words()
         return self
 
-    async def answer(self, said: str, finish: Finish = Finish.STOP, *, steps: bool = False) -> "Turn":
+    async def answer(self, said: str, finish: Finish = Finish.STOP, *, calls: Sequence[str] = ()) -> "Turn":
         """Take the model's answer: afterwards it is durable, and `say` is what the host adds behind it.
 
-        `steps`: it calls tools of the client's, so it is not an answer yet.
+        `calls`: the ids of the client's tools that it calls; with any it is a step, and not an answer yet.
         """
-        if steps:
-            if self.guided:  # the next request of this turn is told again
-                await self.failed(Outcome.CANCELLED)
-            return self
+        if calls:
+            return await self.step(said, calls)
         texts: dict[str | None, Sealed] = {None: sealed(self.host.ident("m"), said)}
         for name, more in self._additions().items():
             texts[name] = sealed(self.host.ident("m"), f"{said}\n\n{more}")  # of its own: only what was sent is found
@@ -184,7 +206,9 @@ class Turn:
             self.answered(after(tree, taken), taken, answer)
             return taken
 
-        lookups = [Lookup(self.digest_of(text.text), self.conversation, text.node, own=True) for text in texts.values()]
+        lookups = [self.lookup(text) for text in texts.values()]
+        if self._begun:  # clients join what an answer was continued with
+            lookups += [self.lookup(text, "\n".join([*self._begun, text.text])) for text in texts.values()]
         await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
         return self
 
@@ -193,20 +217,53 @@ class Turn:
         may_add = self.stage is Stage.REQUESTED or self.host.policy.warning == "host"
         return additions(self.template) if may_add else {}
 
-    async def failed(self, outcome: Outcome = Outcome.FAILED) -> None:
-        """Take it that the attempt brought no answer: it settles nothing, and the message can be retried."""
-        event = AttemptEnded(attempt=self.attempt, outcome=outcome)
-        await self.host.store.commit(self.conversation, lambda _: (event,))
+    async def step(self, said: str, calls: Sequence[str]) -> "Turn":
+        """Take a step of the answer, which calls tools of the client's."""
+        text = sealed(self.host.ident("m"), said)
+        reply = Reply(
+            text=text.reference,
+            parent=self.node,
+            readings=(self.host.detectors.assistant(said),) if said.strip() else (),
+            attempt=self.attempt,
+            at=self.host.now(),
+        )
+
+        def decide(tree: Tree) -> Events:
+            taken = acts.step(tree, reply, self.host.policy)
+            self.shows(after(tree, taken), taken)
+            return taken
+
+        others = calls_digest(calls)
+        digest = self.recogniser.path(self._above, STEP, said, others)
+        lookup = Lookup(digest, self.recogniser.alone(STEP, said, others), self.conversation, text.node, own=True)
+        await self.host.store.commit(self.conversation, decide, [text], [lookup])
+        return self
+
+    async def failed(self, outcome: Outcome = Outcome.FAILED, said: str = "") -> None:
+        """Take it that the attempt brought no answer: it settles nothing, and the message can be retried.
+
+        `said`: what had come of one; the client may have some of it.
+        """
+        kept = [sealed(self.attempt, said)] if said else []
+        event = AttemptEnded(attempt=self.attempt, outcome=outcome, digest=kept[0].digest if kept else "")
+        lookups = [
+            Lookup(self.recogniser.broken(self.newest.digest), b"", self.conversation, self.attempt, own=True)
+            for _ in kept
+        ]
+        await self.host.store.commit(self.conversation, lambda _: (event,), kept, lookups)
 
     # What the acts above, and the host's beginning of a turn, note inside the transaction.
 
-    def start(self, tree: Tree) -> AttemptStarted:
-        """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view."""
-        told = None if self.forks else guidance(tree, self.node, self.host.policy)
-        put_in = guided(told, self.host.form) if told else None
+    def start(self, tree: Tree, step: str | None = None) -> AttemptStarted:
+        """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view.
+
+        `step`: of an answer that goes on: then what was put in for that is put in again, and nothing else.
+        """
+        told = None if self.forks or step else guidance(tree, self.node, self.host.policy)
+        put_in = tree.nodes[step].guided if step else guided(told, self.manner.form) if told else None
         self.stage, self.guided = tree.stage(self.node), put_in is not None
         if put_in is not None:
-            self.notes = [*self.notes, Note(self.newest.index, put_in.form, put_in.words)]
+            self.notes = [*self.notes, Note(self.newest.last, put_in.form, put_in.words)]
         return AttemptStarted(
             attempt=self.attempt,
             node=self.node,
@@ -234,9 +291,24 @@ class Turn:
         if held is not None and self.host.mode(tree) >= Mode.WARN:
             self.support = self.host.support(held.kind)
 
-    def digest_of(self, said: str) -> bytes:
-        """Return the digest by which an answer with these words is recognised."""
-        return path_digest(self.host.secret, self.newest.digest, ASSISTANT, said)
+    @property
+    def _above(self) -> bytes:
+        """The digest of the path below which the answer stands: of the message, or of the newest step of the answer."""
+        steps = (self.place.said[index] for index in self.place.goes_on)
+        return next((step.digest for step in reversed(list(steps)) if step.role == STEP), self.newest.digest)
+
+    @property
+    def _begun(self) -> list[str]:
+        """What the client has of the answer already, and wants continued."""
+        said = (self.place.said[index] for index in self.place.goes_on)
+        return [one.text for one in said if one.role == ASSISTANT]
+
+    def lookup(self, text: Sealed, said: str | None = None) -> Lookup:
+        """Return the digests by which an answer is recognised; `said`: in other words than it is kept."""
+        words = text.text if said is None else said
+        digest = self.recogniser.path(self._above, ASSISTANT, words)
+        alone = self.recogniser.alone(ASSISTANT, words)
+        return Lookup(digest, alone, self.conversation, text.node, own=True)
 
     async def read_closing_words(self) -> None:
         """Say the words with which the conversation was closed."""

@@ -3,16 +3,31 @@
 from pathlib import Path
 
 from adjourn.core.errors import CallerError
-from adjourn.store.interface import Committed, Conversation, Cursor, Feedback, Lookup, Owner, Rating, Recorded, Store
+from adjourn.store.interface import (
+    SIGNED_IN,
+    Committed,
+    Conversation,
+    Cursor,
+    Feedback,
+    Lookup,
+    Owner,
+    Rating,
+    Recorded,
+    Store,
+)
+from adjourn.store.keys import Key, key_digest, new_key
 from adjourn.store.memory import MemoryStore
-from adjourn.store.sqlite import SqliteStore
+from adjourn.store.sqlite import BUSY_SECONDS, SqliteStore
 from adjourn.store.text import Sealed, chance, sealed
 
 __all__ = [
+    "BUSY_SECONDS",
+    "SIGNED_IN",
     "Committed",
     "Conversation",
     "Cursor",
     "Feedback",
+    "Key",
     "Lookup",
     "Owner",
     "Rating",
@@ -20,13 +35,18 @@ __all__ = [
     "Sealed",
     "Store",
     "chance",
+    "key_digest",
+    "new_key",
     "open_store",
     "sealed",
 ]
 
 
-def open_store(url: str, *, make: bool = True) -> Store:
-    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made, or refused."""
+def open_store(url: str, *, make: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
+    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made, or refused.
+
+    `busy_seconds`: how long a write waits for another process's.
+    """
     if url == "memory:":
         return MemoryStore()
     kind, found, path = url.partition(":///")
@@ -36,4 +56,4 @@ def open_store(url: str, *, make: bool = True) -> Store:
         raise CallerError(f"--db {url}: sqlite:///PATH is needed")
     if not make and not Path(path).exists():
         raise CallerError(f"--db {url}: there is no such file")
-    return SqliteStore(Path(path))
+    return SqliteStore(Path(path), busy_seconds)

@@ -4,7 +4,7 @@ A conversation of somebody else is answered like one that does not exist. Nothin
 to an end, or that a quiet hold stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from adjourn.core.machine import Hold, Mode, UserKind
 from adjourn.core.reading import RiskKind
 from adjourn.core.receipt import receipt
 from adjourn.host import Host, lines
-from adjourn.store import Conversation, Cursor, Feedback, Owner
+from adjourn.store import SIGNED_IN, Conversation, Cursor, Feedback, Owner
 from adjourn.store.erase import erase
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.version import __version__
@@ -27,14 +27,24 @@ from adjourn.web import headers, shapes
 from adjourn.web.refusals import ANYWHERE, HANDLERS, NOT_FOUND, PRIVATE, WITH_A_BODY, BodyLimit, documented
 
 DESCRIPTION = (
-    "JSON for applications that draw the closed state of a chat themselves. The key that a client sends with its"
-    " requests to /v1 says whose conversations are meant (Authorization, x-api-key or api-key); without one, the"
-    " browser's cookie; clients with neither share what they see. Times are RFC 3339, in UTC. A POST needs the content"
-    " type application/json. Every refusal has the same form."
+    "JSON for applications that draw the closed state of a chat themselves. Once this server has keys of its own, every"
+    " request needs one, for this description too, and it says whose conversations are meant. Until then the key says"
+    " it that a client sends with its requests to /v1 (Authorization, x-api-key or api-key); without one, the browser's"
+    " cookie; clients with neither share what they see. A key sees the conversations of all its end users, but not"
+    " those of browsers that signed in with it: each of these sees its own. Times are RFC 3339, in UTC. A POST needs"
+    " the content type application/json. Every refusal has the same form."
 )
 
+SCHEMES: Mapping[str, Mapping[str, str]] = {
+    "Adjourn-Key": {"type": "apiKey", "in": "header", "name": "Adjourn-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "api-key": {"type": "apiKey", "in": "header", "name": "api-key"},
+}
+"""How a key is sent, as OpenAPI describes it; the first of these that holds one counts."""
+
 ALONE = ("browser:", "nobody:")
-"""Scopes that see their own conversations only; a key also sees those of its end users."""
+"""Callers who see their own conversations only, with a key or without; a key also sees those of its end users."""
 
 CURSOR = r"^[0-9]{1,15}\..{1,200}$"
 
@@ -74,7 +84,7 @@ async def caller(request: Request) -> Caller:
     if host is None:
         raise HTTPException(404, NOT_FOUND)
     scope = owner(request)
-    return Caller(host, Owner(scope, users=not scope.startswith(ALONE)))
+    return Caller(host, Owner(scope, users=not scope.rpartition("/")[2].startswith(ALONE)))
 
 
 async def private(response: Response) -> None:
@@ -102,7 +112,7 @@ async def list_conversations(
     """A key sees the conversations of all its end users; a browser sees its own."""
     whose = asking.owner
     if user is not None:
-        if not whose.users:
+        if not whose.users or f"/{user}".startswith(SIGNED_IN):
             return shapes.Page(conversations=[], next=None)
         whose = Owner(f"{whose.scope}/{user}")
     at, _, ident = (before or "").partition(".")
@@ -283,9 +293,22 @@ def _kept(said: Feedback) -> shapes.Kept:
     return shapes.Kept.model_validate({**data, "reasons": list(said.reasons), "at": exported_time(said.at)})
 
 
+class Described(FastAPI):
+    """Says in its description how a key is sent, and that a server without keys needs none.
+
+    (https://spec.openapis.org/oas/v3.1.0#security-requirement-object: an empty one makes the others optional.)
+    """
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description."""
+        described = super().openapi()
+        components = {**described["components"], "securitySchemes": SCHEMES}
+        return {**described, "components": components, "security": [*({name: []} for name in SCHEMES), {}]}
+
+
 def create_api() -> FastAPI:
     """Return the application of /api and /openapi.json. FastAPI's own pages load scripts from elsewhere: left out."""
-    api = FastAPI(
+    api = Described(
         title="Adjourn",
         version=__version__,
         description=DESCRIPTION,

@@ -2,22 +2,30 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adjourn.host import Host
+from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
+from adjourn.web import health
+from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.page import HERE, chat_page
+from adjourn.web.sign_in import sign_in_page, sign_out
+from adjourn.web.stopping import Stopping, stoppable
+from adjourn.web.watch import Watch, own_fault, watched
+from adjourn.wire import openai_chat
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
 
@@ -25,15 +33,33 @@ NOT_OFFERED = "this address is not offered: only /v1/chat/completions and /v1/mo
 LATER = "this address comes with a later version; /v1/chat/completions is there"
 
 
-def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", demo: bool = False) -> ASGIApp:
-    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs."""
+def create_app(
+    opened: Callable[[], Opened],
+    guard: Guard,
+    *,
+    model: str = "",
+    demo: bool = False,
+    watch: Watch | None = None,
+    stopping: Stopping | None = None,
+) -> ASGIApp:
+    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs.
+
+    `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
+    """
     from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
+
+    watching, stops = watch or Watch(), stopping or Stopping()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with opened() as (host, upstream):
-            app.state.gateway = Gateway(host, upstream)
-            yield {"host": host}
+            seen = replace(host, store=watching.store(host.store)) if host else None
+            app.state.gateway = Gateway(seen, watching.upstream(upstream), seen.manner if seen else Manner())
+            app.state.callers = Callers(seen.store if seen else None)
+            app.state.metrics, app.state.stopping = watching.metrics, stops
+            yield {"host": seen}
+            await stops.left()
+        await watching.close()
 
     async def chat(request: Request) -> Response:
         gateway: Gateway = request.app.state.gateway
@@ -41,28 +67,33 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
 
     async def models(request: Request) -> Response:
         gateway: Gateway = request.app.state.gateway
-        return await gateway.models(request)
+        return await gateway.passed(request, "GET", "/models", None)
 
     async def page(request: Request) -> Response:
         return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+    async def sign_in(request: Request) -> Response:
+        return await sign_in_page(request, request.app.state.callers)
+
+    async def failed(request: Request, _: Exception) -> Response:
+        return own_fault(request.url.path)
 
     async def unmatched(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return refused(error.status_code, error.detail, error.headers)
+        return refused(openai_chat, error.status_code, error.detail, error.headers)
 
     async def later(_: Request) -> Response:
-        return refused(404, LATER)
+        return refused(openai_chat, 404, LATER)
 
     async def not_offered(_: Request) -> Response:
-        return refused(404, NOT_OFFERED)
+        return refused(openai_chat, 404, NOT_OFFERED)
 
     routes = [
         Route("/", page),
         Route("/c/{conversation}", page),
-        Route("/healthz", health),
+        Route("/sign-in", sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
+        *health.ROUTES,
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
         Route("/v1/messages", later, methods=["POST"]),
@@ -72,8 +103,13 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/api/{rest:path}", API),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    handlers = {HTTPException: unmatched}
-    return guarded(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), guard)
+    served = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(Admission)],
+        exception_handlers={HTTPException: unmatched, Exception: failed},
+    )
+    return watched(stoppable(guarded(served, guard), stops), watching)
 
 
 def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
@@ -85,9 +121,9 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
             return
         headers = Headers(scope=scope)
         cors = guard.cors(headers)
-        refusal = guard.refusal(scope["method"], headers)
+        refusal = guard.refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
-            await refused(refusal.status, refusal.message)(scope, receive, send)
+            await refused(openai_chat, refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             allowed = {"Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Allow-Methods": "GET, POST"}
             await Response(status_code=204, headers=cors | allowed if cors else None)(scope, receive, send)

@@ -4,29 +4,36 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from adjourn.core.errors import ClientError, StoreError, UpstreamError
 from adjourn.core.events import Outcome
 from adjourn.core.machine import Finish
-from adjourn.host import Host, Turn
+from adjourn.host import Host, Manner, Turn
 from adjourn.upstream.client import Answered, Upstream, UpstreamLate
 from adjourn.web import headers
 from adjourn.web.guard import BODY_BYTES
-from adjourn.wire import openai_chat, sse
-from adjourn.wire.openai_chat import Reply
+from adjourn.web.streaming import ClientGone, Stream, while_there
+from adjourn.wire import sse
+from adjourn.wire.interface import Wire
+from adjourn.wire.reply import Reply
 from adjourn.wire.request import ASSISTANT
 
-PATH = "/chat/completions"
-FORK_SECONDS = 10.0
+PING_SECONDS = 5.0
+"""How long the host may delay a stream before it says that it is still there."""
 RETRY_AFTER = {"Retry-After": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
+NOT_KEPT = "what was written could not be kept just now; please try again"
+JSON = "application/json"
+CLOSES = "end_conversation"
+"""The tool with which a model may answer the question whether to close."""
 
 
 class TooLarge(ClientError):
@@ -35,58 +42,44 @@ class TooLarge(ClientError):
 
 @dataclass(slots=True)
 class Gateway:
-    """Chat Completions in front of a model. Without a host (mode off) everything passes."""
+    """One vendor's wire in front of a model. Without a host (mode off) everything passes.
+
+    `running`: the attempts that are under way in this process, by conversation and message.
+    """
 
     host: Host | None
     upstream: Upstream
+    manner: Manner
+    running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
+
+    @property
+    def wire(self) -> Wire:
+        return self.manner.wire
 
     async def chat(self, request: Request) -> Response:
-        """Answer `POST /v1/chat/completions`."""
+        """Answer a request for an answer of the model."""
         try:
             body = await whole(request)
-            asked = openai_chat.parse(body)
+            asked = self.wire.parse(body)
         except TooLarge as error:
-            return refused(413, str(error))
+            return refused(self.wire, 413, str(error))
         except ClientError as error:
-            return refused(400, str(error))
+            return refused(self.wire, 400, str(error))
         if self.host is None or asked.newest < 0:
-            return await self.passed(request, "POST", PATH, body)
+            return await self.passed(request, "POST", self.wire.PATH, body)
         try:
             turn = await self.host.begin(
                 scope=headers.scope(request, asked.user),
                 request=asked,
                 conversation=headers.conversation(request),
                 retried=headers.retried(request),
+                manner=self.manner,
             )
-            while turn.forks:
-                turn = await self.asked(turn, request)
+            if turn.refused:
+                return closed_before(turn)
+            return await self.attempt(turn, request)
         except StoreError:
-            return refused(503, "what was written could not be kept just now; please try again", RETRY_AFTER)
-        if turn.refused:
-            return closed_before(turn)
-        if turn.ended:
-            return closed_now(turn)
-        return await self.answered(turn, request)
-
-    async def models(self, request: Request) -> Response:
-        """Answer `GET /v1/models`."""
-        return await self.passed(request, "GET", "/models", None)
-
-    async def asked(self, turn: Turn, request: Request) -> Turn:
-        """Ask the model whether it wants to close. Whatever goes wrong is CONTINUE."""
-        reply, message = Reply(), None
-        try:
-            async with (
-                asyncio.timeout(FORK_SECONDS),
-                self.upstream.ask("POST", PATH, turn.question_body, headers.upward(request)) as answer,
-            ):
-                body = await answer.body()
-            reply = openai_chat.read_reply(body)
-            message = openai_chat.first_message(body) if answer.status == 200 and not reply.unread else None
-        except (UpstreamError, TimeoutError):
-            pass
-        said = reply.words if message is not None and not reply.steps else ""
-        return await turn.reply(said, message)
+            return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
 
     async def passed(self, request: Request, method: str, path: str, body: bytes | None) -> Response:
         """Pass a request that is not judged."""
@@ -96,83 +89,183 @@ class Gateway:
             answer = await stack.enter_async_context(asking)
         except UpstreamError as error:
             await stack.aclose()
-            return unreachable(error)
-        return StreamingResponse(
-            _closing(answer.chunks, stack), status_code=answer.status, headers=headers.back(answer.headers)
-        )
+            return unreachable(self.wire, error)
+        return Stream(_closing(answer.chunks, stack), answer.status, headers.back(answer.headers))
+
+    async def attempt(self, turn: Turn, request: Request) -> Response:
+        """Have the message answered. A client that sends it again by itself has given up the attempt before."""
+        place, task = (turn.conversation, turn.node), asyncio.current_task()
+        assert task is not None
+        before = self.running.get(place)
+        if before is not None and headers.retried(request):
+            before.cancel()
+        self.running[place] = task
+        try:
+            async with while_there(request.receive):
+                while turn.forks:
+                    turn = await self.asked(turn, request)
+                return closed_now(turn) if turn.ended else await self.answered(turn, request)
+        except asyncio.CancelledError:
+            await asyncio.shield(_failed(turn, Outcome.CANCELLED))
+            if task.uncancel():
+                raise
+            return refused(self.wire, 503, "the message was sent again, and is answered there", NEVER_AGAIN)
+        except ClientGone:
+            await asyncio.shield(_failed(turn, Outcome.CANCELLED))
+            return Response()
+        finally:
+            if self.running.get(place) is task:
+                del self.running[place]
+
+    async def asked(self, turn: Turn, request: Request) -> Turn:
+        """Ask the model whether it wants to close. Whatever goes wrong is CONTINUE."""
+        said, message = "", None
+        with suppress(UpstreamError):
+            body = await self.told(turn.question_body or b"", request)
+            if body is None and turn.first_reply is not None:  # refused as it came: then without what is beside it
+                turn.first_reply = self.wire.bare(turn.first_reply)
+                body = await self.told(turn.question_body or b"", request)
+            reply = self.wire.read_reply(body or b"")
+            if not reply.unread and body is not None:
+                said, message = verdict(reply, tool=self.manner.tool), self.wire.message_of(body)
+        return await turn.reply(said, message)
+
+    async def told(self, body: bytes, request: Request) -> bytes | None:
+        """Return what the model says to a side request; None if it refuses it."""
+        async with AsyncExitStack() as stack:
+            answer = await self.sent(body, request, stack, fork=True)
+            said = await answer.body()
+        return said if answer.status == 200 else None
+
+    async def sent(self, body: bytes, request: Request, stack: AsyncExitStack, *, fork: bool = False) -> Answered:
+        """Send a request up; once more if it is refused for a reason that the vendor names a way out of."""
+        up = headers.upward(request)
+        answer = await stack.enter_async_context(self.upstream.ask("POST", self.wire.PATH, body, up, fork=fork))
+        if answer.status != 400:
+            return answer
+        said = await answer.body()
+        other = self.wire.way_out(body, answer.status, said)
+        if other is None:
+            return Answered(answer.status, answer.headers, _again(said))
+        request.app.state.metrics.unbound_retried()
+        changed, more = other
+        asking = self.upstream.ask("POST", self.wire.PATH, changed, headers.merged(up, more), fork=fork)
+        return await stack.enter_async_context(asking)
 
     async def answered(self, turn: Turn, request: Request) -> Response:
         """Send the main request up, and its answer back."""
         stack = AsyncExitStack()
         try:
-            asking = self.upstream.ask("POST", PATH, turn.body, headers.upward(request))
-            answer = await stack.enter_async_context(asking)
+            answer = await self.sent(turn.body, request, stack)
             back = headers.back(answer.headers) | {"Adjourn-Conversation": turn.conversation}
             if answer.status == 200 and "text/event-stream" in answer.headers.get("content-type", ""):
-                return StreamingResponse(self.streamed(turn, answer, stack), headers=back)
+                return Stream(self.streamed(turn, answer, stack), 200, back)
             async with stack:
                 body = await answer.body()
         except UpstreamError as error:
             await stack.aclose()
             await _failed(turn)
-            return unreachable(error, turn)
+            return unreachable(self.wire, error, turn)
+        except asyncio.CancelledError:
+            await stack.aclose()
+            raise
         if answer.status != 200:
             await _failed(turn)
-            return Response(openai_chat.with_object(body, turn.object), status_code=answer.status, headers=back)
-        reply = openai_chat.read_reply(body)
-        try:
-            await turn.answer(reply.words, finish_of(turn, reply), steps=reply.steps)
-        except StoreError:
-            return refused(503, "the answer could not be kept just now; please try again", RETRY_AFTER)
+            return Response(self.wire.with_object(body, turn.object), answer.status, back)
+        reply = self.wire.read_reply(body)
+        await settled(turn, reply)
         if turn.object is not None or turn.say is not None:
-            body = openai_chat.with_object(body, turn.object, turn.say or "")
+            body = self.wire.with_object(body, turn.object, turn.say or "")
         return Response(body, headers=back)
 
-    async def streamed(self, turn: Turn, answer: Answered, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+    async def streamed(self, turn: Turn, answer: Answered, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
         """Yield whole events as they come; the last ones once the answer is durable."""
-        events, reply = sse.Events(), Reply()
-        held: list[bytes] = []
-        settled = False
+        events, reply, held, kept = sse.Events(), Reply(), list[bytes](), False
         try:
             async for chunk in answer.chunks:
-                ready = b""
-                for event in events.feed(chunk):
-                    if openai_chat.read_chunk(reply, event) or held:
-                        held.append(event)
-                    else:
-                        ready += event
+                ready = self.read(events.feed(chunk), reply, held)
                 if ready:
                     yield ready
+                if reply.over:  # whatever comes behind it, the answer is whole
+                    break
             if reply.finish is not None:
-                await turn.answer(reply.words, finish_of(turn, reply), steps=reply.steps)
-                settled = True
-            yield last_events(turn, held) + events.rest()
+                async for ping in self.kept(turn, reply):
+                    yield ping
+                kept = True
+            yield self.wire.last_events(held, turn.object, turn.say or "") + events.rest()
+            async for chunk in answer.chunks:
+                yield chunk
         except UpstreamError as error:
-            yield sse.event_of(openai_chat.error_of(str(error), kind="upstream_error", adjourn=turn.object))
+            if not kept:
+                yield self.wire.error_event(str(error), 502, adjourn=turn.object)
         except StoreError:
-            settled = True
-            yield sse.event_of(openai_chat.error_of("the answer could not be kept", kind="store_error"))
+            kept = True
+            yield self.wire.error_event(NOT_KEPT, 503)
         finally:
-            await asyncio.shield(_finished(turn, stack, settled, reply))
+            await asyncio.shield(_finished(turn, stack, kept, reply))
+
+    def read(self, events: Iterator[bytes], reply: Reply, held: list[bytes]) -> bytes:
+        """Read events up to the last of the answer. Return those that may pass; the others are held."""
+        ready = b""
+        for event in events:
+            if self.wire.read_event(reply, event) or held:
+                held.append(event)
+                if reply.over:
+                    break
+            else:
+                ready += event
+        return ready
+
+    async def kept(self, turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
+        """Have the answer committed; while that takes long, say that the host is still there."""
+        keeping = asyncio.ensure_future(settled(turn, reply))
+        while not (await asyncio.wait([keeping], timeout=PING_SECONDS))[0]:
+            yield self.wire.PING
+        await keeping
 
 
-async def _finished(turn: Turn, stack: AsyncExitStack, settled: bool, reply: Reply) -> None:
-    """Let go of the model's answer; an attempt that brought none settles nothing."""
+async def settled(turn: Turn, reply: Reply) -> None:
+    """Have an answer, and those beside it, committed."""
+    prefilled = turn.request.messages[-1].role == ASSISTANT  # one that the client began counts for nothing
+    for one in (reply, *reply.siblings.values()):
+        finish = Finish.PREFILLED if prefilled else one.finished()
+        await turn.answer(one.words, finish, calls=one.calls)
+
+
+def verdict(reply: Reply, *, tool: bool) -> str:
+    """Return what the model says to the question whether to close: in words, or with the tool."""
+    if not tool or not reply.tools:
+        return "" if reply.calls else reply.words
+    (name, arguments), *others = reply.tools
+    if name != CLOSES or others:
+        return ""
+    with suppress(msgspec.DecodeError):
+        said = msgspec.json.decode(arguments or "{}")
+        return f"END\n{said.get('words') or ''}" if isinstance(said, dict) else ""
+    return ""
+
+
+async def _finished(turn: Turn, stack: AsyncExitStack, kept: bool, reply: Reply) -> None:
+    """Let go of the model's answer; an attempt that brought none settles nothing, and what came of it is kept."""
     await stack.aclose()
-    if not settled:
-        await _failed(turn, Outcome.INTERRUPTED if reply.text else Outcome.FAILED)
+    if not kept:
+        await _failed(turn, Outcome.INTERRUPTED if reply.words else Outcome.FAILED, reply.words)
 
 
-async def _failed(turn: Turn, outcome: Outcome = Outcome.FAILED) -> None:
+async def _failed(turn: Turn, outcome: Outcome = Outcome.FAILED, said: str = "") -> None:
     """Put on record that an attempt brought no answer; if it cannot be kept, the message is unanswered anyhow."""
     with suppress(StoreError):
-        await turn.failed(outcome)
+        await turn.failed(outcome, said)
 
 
-async def _closing(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncIterator[bytes]:
+async def _closing(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
     async with stack:
         async for chunk in chunks:
             yield chunk
+
+
+async def _again(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 async def whole(request: Request) -> bytes:
@@ -189,57 +282,38 @@ async def whole(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def finish_of(turn: Turn, reply: Reply) -> Finish:
-    """Return how an answer came to its end; one that the client began counts for nothing."""
-    return Finish.PREFILLED if turn.request.messages[-1].role == ASSISTANT else reply.finished()
-
-
-def last_events(turn: Turn, held: list[bytes]) -> bytes:
-    """Return the events that end a stream, with what the host adds."""
-    told = turn.object
-    if not held:  # it broke off: help lines come all the same
-        return openai_chat.object_event(told) if told else b""
-    first, *others = held
-    last = openai_chat.event_with_object(first, told) if told else first
-    return (openai_chat.event_with_words(last, turn.say) if turn.say else last) + b"".join(others)
-
-
 # Answers of our own.
 
 
-def refused(status: int, message: str, more: Mapping[str, str] | None = None) -> Response:
+def refused(wire: Wire, status: int, message: str, more: Mapping[str, str] | None = None) -> Response:
     """Return an error of our own in the wire's form."""
-    kinds = {400: "invalid_request_error", 413: "invalid_request_error", 503: "store_error"}
-    body = openai_chat.error_of(message, kind=kinds.get(status, "invalid_request_error"))
     extra = dict(more or {}) if status >= 500 else NEVER_AGAIN | dict(more or {})
-    return Response(body, status_code=status, media_type="application/json", headers=extra)
+    return Response(wire.error_of(message, status), status, extra, media_type=JSON)
 
 
-def unreachable(error: UpstreamError, turn: Turn | None = None) -> Response:
+def unreachable(wire: Wire, error: UpstreamError, turn: Turn | None = None) -> Response:
     """Return the answer to a request whose model could not be reached; help lines come all the same."""
     status = 504 if isinstance(error, UpstreamLate) else 502
-    body = openai_chat.error_of(str(error), kind="upstream_error", adjourn=turn.object if turn else None)
-    return Response(body, status_code=status, media_type="application/json")
+    return Response(wire.error_of(str(error), status, adjourn=turn.object if turn else None), status, media_type=JSON)
 
 
 def closed_before(turn: Turn) -> Response:
     """Return the refusal of a message below an end: 400 is the one status that no client retries (WIRE)."""
-    kind = "conversation_ended"
-    body = openai_chat.error_of(turn.say or "", kind=kind, code=kind, adjourn=turn.object)
+    body = turn.manner.wire.error_of(turn.say or "", 400, code="conversation_ended", adjourn=turn.object)
     told = {**NEVER_AGAIN, "Adjourn-Stage": "ENDED", "Adjourn-Conversation": turn.conversation}
-    return Response(body, status_code=400, media_type="application/json", headers=told)
+    return Response(body, 400, told, media_type=JSON)
 
 
 def closed_now(turn: Turn) -> Response:
     """Return the closing words as an ordinary answer."""
     said: dict[str, Any] = {
         "model": turn.request.model or "adjourn",
-        "ident": f"chatcmpl-{turn.attempt}",
+        "ident": turn.attempt,
         "created": turn.host.now() // 1000,
         "adjourn": turn.object,
     }
     told = {"Adjourn-Conversation": turn.conversation}
     if turn.request.stream:
-        stream = openai_chat.stream_of(turn.say or "", **said)
-        return Response(stream, media_type="text/event-stream", headers=told)
-    return Response(openai_chat.answer_of(turn.say or "", **said), media_type="application/json", headers=told)
+        stream = turn.manner.wire.stream_of(turn.say or "", **said)
+        return Response(stream, headers=told, media_type="text/event-stream")
+    return Response(turn.manner.wire.answer_of(turn.say or "", **said), headers=told, media_type=JSON)

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FORMS = frozenset({"/sign-in", "/sign-out"})
+"""Where a page's form is sent, which works without scripts. Everything else takes JSON."""
+
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024
 
@@ -30,7 +33,7 @@ class Guard:
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
 
-    def refusal(self, method: str, headers: Headers) -> Refusal | None:
+    def refusal(self, method: str, path: str, headers: Headers) -> Refusal | None:
         """Return why a request is refused, or None."""
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rsplit(":", 1)[0]
@@ -47,8 +50,9 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
-        if method == "POST" and headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            return Refusal(415, "the content type must be application/json")
+        needed = "application/x-www-form-urlencoded" if path in FORMS else "application/json"
+        if method == "POST" and headers.get("content-type", "").split(";")[0].strip().lower() != needed:
+            return Refusal(415, f"the content type must be {needed}")
         return None
 
     def cors(self, headers: Headers) -> dict[str, str]:

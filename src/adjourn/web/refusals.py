@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adjourn.core.errors import StoreError
 from adjourn.web.gateway import NEVER_AGAIN, RETRY_AFTER
 from adjourn.web.shapes import Refusal
+from adjourn.web.watch import own_fault
 
 BODY_BYTES = 64 * 1024
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -21,7 +22,7 @@ NOT_FOUND = "there is no such conversation or receipt"
 
 SAYS: Mapping[int, tuple[str | None, str]] = {
     400: ("malformed", "The body is no JSON."),
-    401: (None, "This server wants a key, and none or a wrong one was sent."),
+    401: (None, "This server has keys of its own, and none or a wrong one was sent."),
     403: (None, "A page of another site sent this."),
     404: ("not_found", "There is none, it is somebody else's, or the server keeps nothing (mode off)."),
     405: ("method_not_allowed", "This address takes another method."),
@@ -30,11 +31,17 @@ SAYS: Mapping[int, tuple[str | None, str]] = {
     421: (None, "The server does not answer to this name."),
     422: ("invalid", "A value breaks a rule; the message says which and where."),
     431: (None, "The headers are larger than 64 KB."),
-    503: ("store_unavailable", "The store could not be read or written just now; nothing was kept."),
+    500: (None, "Something went wrong here; the message says under what the server's log has it."),
+    503: (
+        "store_unavailable",
+        "The store could not be read or written just now, nothing was kept; or the server stops.",
+    ),
 }
 """Every refusal: its code (none where it comes before the API reads anything), and when it comes."""
 
-ANYWHERE = (401, 403, 404, 421, 422, 431, 503)
+KINDS = {500: "server_error", 503: "store_error"}
+
+ANYWHERE = (401, 403, 404, 421, 422, 431, 500, 503)
 WITH_A_BODY = (400, 413, 415)
 
 
@@ -61,7 +68,7 @@ def refusal(status: int, message: str, more: Mapping[str, str] | None = None) ->
 
 
 def _kind(status: int) -> str:
-    return "store_error" if status >= 500 else "invalid_request_error"
+    return KINDS.get(status, "invalid_request_error")
 
 
 async def refused(_: Request, error: HTTPException) -> JSONResponse:
@@ -80,6 +87,11 @@ async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
 async def unavailable(_: Request, __: StoreError) -> JSONResponse:
     """Answer where the store fails."""
     return refusal(503, "the store could not be used just now; please try again")
+
+
+async def failed(request: Request, _: Exception) -> Response:
+    """Answer what went wrong by our own fault."""
+    return own_fault(request.url.path)
 
 
 class BodyLimit:
@@ -107,4 +119,5 @@ HANDLERS: dict[int | type[Exception], Handler] = {
     HTTPException: refused,
     RequestValidationError: invalid,
     StoreError: unavailable,
+    Exception: failed,
 }

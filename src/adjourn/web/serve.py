@@ -6,7 +6,9 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -15,16 +17,21 @@ from starlette.types import ASGIApp
 from adjourn.core.errors import CallerError
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
-from adjourn.host import Host
+from adjourn.host import Host, Manner
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
-from adjourn.store import open_store
+from adjourn.store import BUSY_SECONDS, Store, open_store
 from adjourn.store.erase import retain
-from adjourn.upstream.client import Upstream
+from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
+from adjourn.version import __version__
+from adjourn.web import log
 from adjourn.web.app import create_app
 from adjourn.web.guard import LOCAL, Guard
+from adjourn.web.stopping import STOP_SECONDS, Stopping
+from adjourn.web.traces import from_environment
+from adjourn.web.watch import Watch
 
 DEMO = "adjourn-demo"
 
@@ -36,7 +43,9 @@ SWITCH_SECONDS = 0.0005
 class Serving:
     """What the server is started with. `upstream`: a model's address, or None for the demo assistant.
 
-    `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them.
+    `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them. `busy_seconds`: how
+    long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`:
+    a key of `log.LEVELS`.
     """
 
     db: str
@@ -50,29 +59,56 @@ class Serving:
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
     keep_ms: int | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    busy_seconds: float = BUSY_SECONDS
+    stop_seconds: float = STOP_SECONDS
+    log_level: str = "info"
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
-    """Serve until a signal comes; `started` is told the address once it answers."""
-    if serving.address not in LOCAL and serving.address != "::1":
-        raise CallerError(
-            f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
-        )
+    """Serve until a signal comes, and then until what runs is finished, or a second one comes.
+
+    `started` is told the address once the server answers.
+    """
     if serving.upstream is not None and not serving.upstream.startswith(("http://", "https://")):
         raise CallerError(f"--upstream {serving.upstream}: an address that begins with http:// or https:// is needed")
     if serving.upstream is not None and serving.upstream.rstrip("/").endswith("/chat/completions"):
         raise CallerError(f"--upstream {serving.upstream}: leave out /chat/completions")
-    if serving.policy.mode is not Mode.OFF:
-        asyncio.run(open_store(serving.db).close())  # what is wrong with it is said before anything starts
+    stored = serving.policy.mode is not Mode.OFF
+    # What is wrong with the store is said before anything starts.
+    opens = stored and asyncio.run(_some_key_opens(serving.db, serving.busy_seconds))
+    if not opens and serving.address not in LOCAL and serving.address != "::1":
+        why = (
+            "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
+            if stored
+            else "in mode off there is no store, so there are no keys, and only this machine may use this server"
+        )
+        raise CallerError(f"--host {serving.address}: {why}; or listen on 127.0.0.1")
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
-    server = _Server(_config(application(serving)), started)
-    with suppress(KeyboardInterrupt):  # a person stopped it
-        server.run(sockets=[bound])
+    log.configure(serving.log_level)
+    stopping = Stopping(serving.stop_seconds)
+    server = _Server(_config(application(serving, stopping)), partial(_started, started, serving), stopping)
+    server.run(sockets=[bound])
+    log.info("stopped")
 
 
-def application(serving: Serving) -> ASGIApp:
+async def _some_key_opens(db: str, busy_seconds: float) -> bool:
+    store = open_store(db, busy_seconds=busy_seconds)
+    try:
+        return any(key.opens for key in await store.keys())
+    finally:
+        await store.close()
+
+
+def _started(told: Callable[[str], None], serving: Serving, address: str) -> None:
+    log.info("started", version=__version__, address=address, mode=serving.policy.mode.name.lower())
+    told(address)
+
+
+def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     """Return the server's application, which opens its store and its upstream when it starts."""
+    watch = Watch(traces=from_environment())
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[tuple[Host | None, Upstream]]:
@@ -80,33 +116,38 @@ def application(serving: Serving) -> ASGIApp:
             if serving.policy.mode is Mode.OFF:
                 yield None, upstream
                 return
-            form = "developer" if urlsplit(upstream.url).hostname == "api.openai.com" else "in_user"
-            own = form == "developer"
             async with Host.open(
                 serving.db,
                 serving.policy,
                 detectors=detectors(serving),
-                form=form,
-                fork_store=False if own else None,
+                manner=manner(upstream.url),
                 country=serving.country,
+                busy_seconds=serving.busy_seconds,
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
-                async with _retaining(host, serving.keep_ms):
+                async with _retaining(watch.store(host.store), host.now, serving.keep_ms):
                     yield host, upstream
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
     demo = serving.upstream is None
-    return create_app(opened, guard, model=serving.model or (DEMO if demo else ""), demo=demo)
+    model = serving.model or (DEMO if demo else "")
+    return create_app(opened, guard, model=model, demo=demo, watch=watch, stopping=stopping)
+
+
+def manner(url: str) -> Manner:
+    """Return how the model at this address is spoken to."""
+    own = urlsplit(url).hostname == "api.openai.com"
+    return Manner(form="developer", store=False) if own else Manner()
 
 
 @asynccontextmanager
-async def _retaining(host: Host, keep_ms: int | None) -> AsyncIterator[None]:
+async def _retaining(store: Store, now: Callable[[], int], keep_ms: int | None) -> AsyncIterator[None]:
     """Erase what is older than that, now and every hour, for as long as the server runs."""
     if keep_ms is None:
         yield
         return
-    erasing = asyncio.create_task(retain(host.store, keep_ms, now=host.now, rest=asyncio.sleep))
+    erasing = asyncio.create_task(retain(store, keep_ms, now=now, rest=asyncio.sleep))
     try:
         yield
     finally:
@@ -131,14 +172,14 @@ def detectors(serving: Serving) -> Detectors:
 @asynccontextmanager
 async def _upstream(serving: Serving) -> AsyncIterator[Upstream]:
     if serving.upstream is not None:
-        upstream = Upstream(serving.upstream, serving.key)
+        upstream = Upstream(serving.upstream, serving.key, serving.timeouts)
         yield upstream
         await upstream.close()
         return
     bound = _bound("127.0.0.1", 0)
-    server = _Inner(_config(demo_app()), lambda _: None)
+    server = _Inner(_config(demo_app()), lambda _: None, Stopping())
     running = asyncio.create_task(server.serve(sockets=[bound]))
-    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1")
+    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1", timeouts=serving.timeouts)
     try:
         yield upstream
     finally:
@@ -160,15 +201,32 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="on")
+    return uvicorn.Config(
+        app, log_config=None, log_level="warning", access_log=False, server_header=False, lifespan="on"
+    )
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and keeps listening while it stops, so that whoever comes is told."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[str], None], stopping: Stopping) -> None:
         super().__init__(config)
         self._told = started
+        self._stopping = stopping
+        self._said = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop once nothing runs; at a second signal at once, and what runs is cut off."""
+        self._stopping.begin(at_once=self._stopping.begun)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._stopping.begun and not self._said:
+            self._said = True
+            log.info("stopping")
+        if self._stopping.over and self._stopping.running:
+            log.warning("cut_off", requests=self._stopping.running)
+            self.config.timeout_graceful_shutdown = 0  # it has been waited for
+        return await super().on_tick(counter) or self._stopping.over
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

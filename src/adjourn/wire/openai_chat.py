@@ -1,16 +1,22 @@
 """OpenAI Chat Completions (https://platform.openai.com/docs/api-reference/chat): what Adjourn reads and puts in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from adjourn.core.errors import ClientError
 from adjourn.core.machine import Finish
 from adjourn.wire import sse
-from adjourn.wire.request import ASSISTANT, CONTEXT, TOOL, USER, Request, WireMessage, decoded
-from adjourn.wire.splice import Insertion, Span, elements, insert, members
+from adjourn.wire.interface import Told
+from adjourn.wire.reply import Reply
+from adjourn.wire.request import ASSISTANT, CONTEXT, TOOL, USER, Request, WireMessage, calls_digest, decoded
+from adjourn.wire.splice import Insertion, elements, insert, members
+from adjourn.wire.view import IN_USER, joined, values
+
+NAME = "openai_chat"
+PATH = "/chat/completions"
+PING = b": wait\n\n"
 
 _ROLES = {"user": USER, "assistant": ASSISTANT, "tool": TOOL, "function": TOOL}
 _FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "content_filter": Finish.CONTENT_FILTER}
@@ -24,7 +30,7 @@ def parse(body: bytes) -> Request:
     messages = data.get("messages")
     if not isinstance(messages, list) or not messages:
         raise ClientError("`messages` must be a list with at least one message")
-    read = [_message(message, index) for index, message in enumerate(messages)]
+    read = [_read(message, index) for index, message in enumerate(messages)]
     choice, form = data.get("tool_choice"), data.get("response_format")
     several = data.get("n")
     forced = choice is not None and choice not in ("auto", "none")
@@ -45,143 +51,147 @@ def parse(body: bytes) -> Request:
     )
 
 
-def _message(data: Any, index: int) -> WireMessage:
+def _read(data: Any, index: int) -> WireMessage:
     if not isinstance(data, Mapping):
         raise ClientError(f"messages[{index}] is not an object")
     if not isinstance(data.get("role"), str):
         raise ClientError(f"messages[{index}].role must be text")
-    content = data.get("content")
-    others = {key: data[key] for key in ("tool_calls", "function_call", "audio") if data.get(key)}
+    content, others = data.get("content"), b""
     if content is None or isinstance(content, str):
         text = content or ""
     elif isinstance(content, list):
         text = "\n".join(part["text"] for part in content if _is_text(part))
         rest = [part for part in content if not _is_text(part)]
-        others |= {"parts": rest} if rest else {}
+        others = msgspec.json.encode(rest, order="deterministic") if rest else b""
     else:
         raise ClientError(f"messages[{index}].content must be text or a list of parts")
     role = _ROLES.get(data["role"], CONTEXT)
-    steps = role == ASSISTANT and bool(others.get("tool_calls") or others.get("function_call"))
-    return WireMessage(role, text, msgspec.json.encode(others, order="deterministic") if others else b"", steps)
+    if role == ASSISTANT:  # what it calls; images and audio of its own come back in other forms
+        calls = data.get("tool_calls") or ([data["function_call"]] if data.get("function_call") else [])
+        return WireMessage(role, text, calls_digest(_ids(calls)), steps=bool(calls))
+    return WireMessage(role, text, others)
+
+
+def _ids(calls: Any) -> list[str]:
+    if not isinstance(calls, list):
+        return [""]
+    return [str(call.get("id") or "") if isinstance(call, Mapping) else "" for call in calls]
 
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, Mapping) and part.get("type") in ("text", "refusal") and isinstance(part.get("text"), str)
 
 
-# The upstream view: what is put in.
-
-
-class Note(NamedTuple):
-    """A text for the model behind the message with this index; `form`: developer, system or in_user."""
-
-    behind: int
-    form: str
-    text: str
-
-
-def view(request: Request, notes: Sequence[Note]) -> bytes:
-    """Return the request with the notes put in; its own bytes if there are none, or if they cannot be put in."""
-    if not notes:
-        return request.body
-    spans = elements(request.body, members(request.body)["messages"].start)
-    body = insert(request.body, [_insertion(request.body, spans[note.behind], note) for note in notes])
-    return body if _only_added(request, notes, body) else request.body
-
-
-def _insertion(body: bytes, message: Span, note: Note) -> Insertion:
-    if note.form == "in_user":
-        content = members(body, message.start)["content"]
-        if body[content.start : content.start + 1] == b'"':
-            return Insertion(content.end - 1, msgspec.json.encode("\n\n" + note.text)[1:-1])
-        part = msgspec.json.encode({"type": "text", "text": note.text})
-        return Insertion(content.end - 1, b"," + part if elements(body, content.start) else part)
-    return Insertion(message.end, b"," + msgspec.json.encode({"role": note.form, "content": note.text}))
-
-
-def _only_added(request: Request, notes: Sequence[Note], body: bytes) -> bool:
-    """Decode once what comes out: without the notes it must say what the client said."""
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    said = msgspec.json.decode(request.body)
-    for note in sorted(notes, key=lambda note: note.behind):
-        message = said["messages"][note.behind] if note.form == "in_user" else None
-        if message is None:
-            continue
-        if isinstance(message["content"], str):
-            message["content"] += "\n\n" + note.text
-        else:
-            message["content"].append({"type": "text", "text": note.text})
-    for note in sorted(notes, key=lambda note: -note.behind):
-        if note.form != "in_user":
-            said["messages"].insert(note.behind + 1, {"role": note.form, "content": note.text})
-    return bool(told == said)
-
-
 # The fork: a side request.
 
 _DROPPED = ("stream", "stream_options", "n", "stop", "response_format")
+_TOOL = "end_conversation"
+_TOOL_SAYS = {
+    "type": "function",
+    "function": {
+        "name": _TOOL,
+        "description": "Close this conversation for good.",
+        "parameters": {"type": "object", "properties": {"words": {"type": "string"}}},
+    },
+}
 
 
-def side_request(viewed: bytes, added: Sequence[bytes], *, store: bool | None) -> bytes:
-    """Return a side request: the view's values as they are, with these messages behind its own.
-
-    `store`: what to say of keeping it, on OpenAI's own address; None says nothing.
-    """
-    spans = {key: viewed[span.start : span.end] for key, span in members(viewed).items()}
-    fields = {key: value for key, value in spans.items() if key not in _DROPPED}
-    messages = fields["messages"]
-    fields["messages"] = messages[:-1] + b"".join(b"," + message for message in added) + b"]"
-    if "tools" in fields:
+def side_request(
+    viewed: bytes, *, replied: bytes | None, again: str, form: str, store: bool | None, tool: bool
+) -> bytes:
+    """Return the question whether to close: the view's values as they are (see `Wire`)."""
+    fields = {key: value for key, value in values(viewed).items() if key not in _DROPPED}
+    if replied is not None:
+        asked = _result(replied, again) if tool else _message("user" if form == IN_USER else form, again)
+        fields["messages"] = fields["messages"][:-1] + b"," + replied + b"," + asked + b"]"
+    if tool:
+        ours = msgspec.json.encode(_TOOL_SAYS)
+        tools = fields.get("tools", b"[]")
+        fields["tools"] = tools[:-1] + (b"," if elements(tools, 0) else b"") + ours + b"]"
+        fields.pop("tool_choice", None)
+    elif "tools" in fields:
         fields["tool_choice"] = b'"none"'
     if store is not None:
         fields["store"] = b"true" if store else b"false"
     for key in ("max_tokens", "max_completion_tokens"):
         if key in fields and (not fields[key].isdigit() or int(fields[key]) < LEAST_TOKENS):
             fields[key] = str(LEAST_TOKENS).encode()
-    return b"{" + b",".join(msgspec.json.encode(key) + b":" + value for key, value in fields.items()) + b"}"
+    return joined(fields)
 
 
-def message(role: str, text: str) -> bytes:
-    """Return a message of our own."""
+def _message(role: str, text: str) -> bytes:
     return msgspec.json.encode({"role": role, "content": text})
 
 
+def _result(replied: bytes, text: str) -> bytes:
+    """Return the result of the tool that the model called."""
+    calls = msgspec.json.decode(replied).get("tool_calls") or [{}]
+    return msgspec.json.encode({"role": "tool", "tool_call_id": calls[0].get("id", ""), "content": text})
+
+
+def said(text: str) -> bytes:
+    """Return an assistant's message with this text."""
+    return _message("assistant", text)
+
+
+def message_of(body: bytes) -> bytes:
+    """Return the assistant's message of a plain answer, every field of it."""
+    choices = elements(body, members(body)["choices"].start)
+    span = members(body, choices[0].start)["message"]
+    return body[span.start : span.end]
+
+
+def bare(message: bytes) -> bytes:
+    """Return an assistant's message with its role and text only."""
+    return said(_words(msgspec.json.decode(message)))
+
+
 # The answer.
-
-
-@dataclass(slots=True)
-class Reply:
-    """An answer of the model's, as it came so far. `unread`: some of it could not be read."""
-
-    text: list[str] = field(default_factory=list)
-    finish: str | None = None
-    steps: bool = False
-    unread: bool = False
-
-    @property
-    def words(self) -> str:
-        return "".join(self.text)
-
-    def finished(self) -> Finish:
-        """Return how it came to its end."""
-        return Finish.UNREADABLE if self.unread else _FINISHES.get(str(self.finish), Finish.STOP)
 
 
 def read_reply(body: bytes) -> Reply:
     """Return what a plain answer says; one that cannot be read says nothing."""
     reply = Reply()
     try:
-        choice = decoded(body)["choices"][0]
-        said = choice["message"]
-        reply.finish = choice.get("finish_reason")
-        reply.text = [_words(said)]
-        reply.steps = bool(said.get("tool_calls") or said.get("function_call"))
+        for choice in decoded(body)["choices"]:
+            _add(reply, choice, choice["message"])
+        reply.unread = reply.unread or not reply.text
     except (ClientError, LookupError, TypeError, AttributeError):
         reply.unread = True
     return reply
+
+
+def read_event(reply: Reply, event: bytes) -> bool:
+    """Add a streamed event to the reply; return whether the answer comes to its end with it."""
+    data = sse.data_of(event)
+    if data is None:
+        return False
+    if data.strip() == b"[DONE]":
+        reply.over = True
+        return True
+    ends = False
+    try:
+        for choice in decoded(data).get("choices") or ():
+            _add(reply, choice, choice.get("delta") or {})
+            ends = ends or bool(choice.get("finish_reason"))
+    except (ClientError, LookupError, TypeError, AttributeError):
+        reply.unread = True
+    return ends
+
+
+def _add(reply: Reply, choice: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+    """Add what a choice says, in a whole message or in a delta."""
+    one = reply.choice(choice.get("index")) if choice.get("index") else reply
+    one.text.append(_words(said))
+    calls = said.get("tool_calls") or ([said["function_call"]] if said.get("function_call") else ())
+    for call in calls:
+        function = call.get("function") or call
+        if call.get("id") or function.get("name"):
+            one.calls.append(str(call.get("id") or ""))
+            one.tools.append((str(function.get("name")), str(function.get("arguments") or "")))
+    finish = choice.get("finish_reason")
+    if finish:
+        one.finish = _FINISHES.get(str(finish), Finish.STOP)
 
 
 def _words(said: Mapping[str, Any]) -> str:
@@ -192,43 +202,19 @@ def _words(said: Mapping[str, Any]) -> str:
     return words
 
 
-def first_message(body: bytes) -> bytes:
-    """Return the bytes of a plain answer's message, every field of it."""
-    choices = elements(body, members(body)["choices"].start)
-    span = members(body, choices[0].start)["message"]
-    return body[span.start : span.end]
-
-
-def read_chunk(reply: Reply, event: bytes) -> bool:
-    """Add a streamed event to the reply; return whether the answer ends with it."""
-    data = sse.data_of(event)
-    if data is None:
-        return False
-    if data.strip() == b"[DONE]":
-        return True
-    try:
-        chunk = decoded(data)
-        choices = chunk.get("choices") or ()
-        for choice in choices[:1]:
-            delta = choice.get("delta") or {}
-            reply.text.append(_words(delta))
-            reply.steps = reply.steps or bool(delta.get("tool_calls") or delta.get("function_call"))
-            reply.finish = choice.get("finish_reason") or reply.finish
-            return bool(choice.get("finish_reason"))
-    except (ClientError, LookupError, TypeError, AttributeError):
-        reply.unread = True
-    return False
-
-
-def with_object(body: bytes, adjourn: Mapping[str, Any] | None, more: str = "") -> bytes:
+def with_object(body: bytes, adjourn: Told | None, more: str = "") -> bytes:
     """Return a plain answer with Adjourn's object in it, and the host's own words behind the model's."""
     said = _with_words(body, more) if more else body
     return said if adjourn is None or not _is_object(said) else _with_member(said, adjourn)
 
 
-def event_with_object(event: bytes, adjourn: Mapping[str, Any]) -> bytes:
-    """Return the streamed event with Adjourn's object in its data."""
-    return _with_member(event, adjourn) if _is_object(sse.data_of(event) or b"") else event
+def last_events(held: Sequence[bytes], adjourn: Told | None, more: str) -> bytes:
+    """Return the events with which a stream ends, with Adjourn's object and `more` words (see `Wire`)."""
+    if not held:
+        return _object_event(adjourn) if adjourn else b""
+    first, *others = held
+    last = _with_member(first, adjourn) if adjourn and _is_object(sse.data_of(first) or b"") else first
+    return (_event_with_words(last, more) if more else last) + b"".join(others)
 
 
 def _with_words(body: bytes, more: str) -> bytes:
@@ -249,12 +235,12 @@ def _is_object(data: bytes) -> bool:
         return False
 
 
-def _with_member(data: bytes, adjourn: Mapping[str, Any]) -> bytes:
+def _with_member(data: bytes, adjourn: Told) -> bytes:
     end = data.rindex(b"}")
     return insert(data, [Insertion(end, b',"adjourn":' + msgspec.json.encode(adjourn))])
 
 
-def object_event(adjourn: Mapping[str, Any]) -> bytes:
+def _object_event(adjourn: Told) -> bytes:
     """Return a chunk of our own with Adjourn's object, for a stream that has no last one."""
     choices = [{"index": 0, "delta": {}, "finish_reason": None}]
     return sse.event_of(
@@ -262,7 +248,7 @@ def object_event(adjourn: Mapping[str, Any]) -> bytes:
     )
 
 
-def event_with_words(event: bytes, words: str) -> bytes:
+def _event_with_words(event: bytes, words: str) -> bytes:
     """Return the event with these words: in a chunk of our own before it, or behind words of its own."""
     choices = members(event).get("choices")
     if choices is not None and (found := elements(event, choices.start)):
@@ -279,10 +265,10 @@ def event_with_words(event: bytes, words: str) -> bytes:
 # Answers and errors of our own.
 
 
-def answer_of(words: str, *, model: str, ident: str, created: int, adjourn: Mapping[str, Any] | None) -> bytes:
+def answer_of(words: str, *, model: str, ident: str, created: int, adjourn: Told | None) -> bytes:
     """Return a plain answer with these words."""
     body: dict[str, Any] = {
-        "id": ident,
+        "id": f"chatcmpl-{ident}",
         "object": "chat.completion",
         "created": created,
         "model": model,
@@ -292,16 +278,30 @@ def answer_of(words: str, *, model: str, ident: str, created: int, adjourn: Mapp
     return msgspec.json.encode(body | ({"adjourn": adjourn} if adjourn else {}))
 
 
-def stream_of(words: str, *, model: str, ident: str, created: int, adjourn: Mapping[str, Any] | None) -> bytes:
+def stream_of(words: str, *, model: str, ident: str, created: int, adjourn: Told | None) -> bytes:
     """Return a streamed answer with these words, whole."""
-    base = {"id": ident, "object": "chat.completion.chunk", "created": created, "model": model}
+    base = {"id": f"chatcmpl-{ident}", "object": "chat.completion.chunk", "created": created, "model": model}
     start = base | {"choices": [{"index": 0, "delta": {"role": "assistant", "content": words}, "finish_reason": None}]}
     stop: dict[str, Any] = base | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
     last = stop | ({"adjourn": adjourn} if adjourn else {})
     return b"".join(sse.event_of(msgspec.json.encode(chunk)) for chunk in (start, last)) + b"data: [DONE]\n\n"
 
 
-def error_of(message: str, *, kind: str, code: str | None = None, adjourn: Mapping[str, Any] | None = None) -> bytes:
-    """Return an error in the wire's own form."""
+_KINDS = {401: "authentication_error", 502: "upstream_error", 503: "store_error", 504: "upstream_error"}
+
+
+def error_of(message: str, status: int, *, code: str | None = None, adjourn: Told | None = None) -> bytes:
+    """Return an error in the wire's own form. `code`, if there is one, is its type too."""
+    kind = code or _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
     body: dict[str, Any] = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     return msgspec.json.encode(body | ({"adjourn": adjourn} if adjourn else {}))
+
+
+def error_event(message: str, status: int, *, adjourn: Told | None = None) -> bytes:
+    """Return the event with which a stream breaks off."""
+    return sse.event_of(error_of(message, status, adjourn=adjourn))
+
+
+def way_out(sent: bytes, status: int, answer: bytes) -> tuple[bytes, Mapping[str, str]] | None:
+    """Return None: no refusal of this vendor's has a way out that needs another request."""
+    return None

@@ -14,7 +14,7 @@ USER, ASSISTANT, TOOL, CONTEXT = "user", "assistant", "tool", "context"
 
 @dataclass(frozen=True, slots=True)
 class WireMessage:
-    """A message of a request. `role`: what it is to Adjourn. `others`: what it holds beside text, as bytes.
+    """A message of a request. `role`: what it is to Adjourn. `others`: what it is recognised by beside its text.
 
     `steps`: an assistant's message with tool calls, so not an answer yet.
     """
@@ -62,6 +62,11 @@ def decoded(body: bytes) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise ClientError("the body is not a JSON object")
     return data
+
+
+def calls_digest(ids: Sequence[str]) -> bytes:
+    """Return by what calls of tools are recognised: their ids; names and arguments may be written again."""
+    return b"\0".join(ident.encode() for ident in ids) + b"\0" if ids else b""
 
 
 _KEYS = ("messages", "role", "content")

@@ -32,14 +32,16 @@ def guided(guidance: Guidance, form: str) -> Guided:
     return Guided(form, f"{first}\n{words('guidance')[guidance]}")
 
 
-def first_question(count: int) -> str:
-    """Return what the model is asked at LAST_RESORT."""
-    return f"{words('fork')['first'].format(count=count)}\n\n{words('fork')['last_line']}"
+def first_question(count: int, *, tool: bool = False) -> str:
+    """Return what the model is asked at LAST_RESORT; `tool`: it answers with a tool instead of a word."""
+    said = words("fork")
+    return f"{said['first'].format(count=count)}\n\n{said['tool_line' if tool else 'last_line']}"
 
 
-def second_question() -> str:
+def second_question(*, tool: bool = False) -> str:
     """Return what the model is asked after its first END."""
-    return f"{words('fork')['second']}\n\n{words('fork')['last_line']}"
+    said = words("fork")
+    return f"{said['tool_second' if tool else 'second']}\n\n{said['tool_line' if tool else 'last_line']}"
 
 
 def closing_words(reply: str, template: str) -> str:
