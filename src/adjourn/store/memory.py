@@ -2,11 +2,23 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from adjourn.core.events import Erased, Opened
+from adjourn.core.events import Ended, Erased, Opened
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
-from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.interface import (
+    MOST,
+    Committed,
+    Conversation,
+    Cursor,
+    Decide,
+    Feedback,
+    Lookup,
+    Owner,
+    Recorded,
+    T,
+)
 from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
 from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
@@ -22,6 +34,7 @@ class MemoryStore:
         self._policies: dict[str, Policy] = {}
         self._lookups: dict[bytes, list[Lookup]] = {}  # by either digest
         self._secrets: dict[str, bytes] = {}
+        self._feedback: list[Feedback] = []
         self._keys: dict[bytes, Key] = {}
 
     async def commit(
@@ -49,6 +62,10 @@ class MemoryStore:
             kept_texts.clear()
             for led in self._lookups.values():
                 led[:] = [lookup for lookup in led if lookup.conversation != conversation]
+            self._feedback = [
+                replace(said, reasons=(), text=None) if said.conversation == conversation else said
+                for said in self._feedback
+            ]
         return Committed(kept.tree.number + 1, made.events)
 
     def _is_overtaken(self, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
@@ -72,6 +89,34 @@ class MemoryStore:
 
     async def conversations(self) -> list[Conversation]:
         return sorted((kept.line for kept in self._kept.values()), key=lambda line: (-line.last_at, line.id))
+
+    async def page(self, owner: Owner, limit: int, below: Cursor | None = None) -> list[Conversation]:
+        after = (-below.last_at, below.id) if below else ()
+        lines = [line for line in await self.conversations() if owner.owns(line.scope)]
+        return [line for line in lines if (-line.last_at, line.id) > after][:limit]
+
+    async def named(self, ident: str, owner: Owner | None = None) -> Sequence[str]:
+        number, found = ident.upper(), []
+        for line in await self.conversations():
+            names = {line.id, *(end.receipt for end in self._ends(line.id)), *([line.external] if owner else [])}
+            if (owner is None or owner.owns(line.scope)) and not names.isdisjoint({ident, number}):
+                found.append(line.id)
+        return sorted(found, key=lambda conversation: conversation != ident)
+
+    def _ends(self, conversation: str) -> list[Ended]:
+        return [row.event for row in self._events[conversation] if isinstance(row.event, Ended)]
+
+    async def older(self, at: int, limit: int) -> list[Conversation]:
+        said = {one.conversation for one in self._feedback if one.at < at and (one.text or one.reasons)}
+        lines = [line for line in await self.conversations() if line.last_at < at]
+        return [line for line in lines if self._texts.get(line.id) or line.id in said][:limit]
+
+    async def comment(self, feedback: Feedback) -> None:
+        self._feedback.append(feedback)
+
+    async def feedback(self, conversation: str | None = None, since: int = 0) -> list[Feedback]:
+        of_all = conversation is None
+        return [one for one in self._feedback if (of_all or one.conversation == conversation) and one.at >= since]
 
     async def ids(self) -> Sequence[str]:
         return sorted(self._events)
