@@ -54,7 +54,7 @@ from adjourn.core.machine import (
 from adjourn.core.policy import ABUSE, Policy
 from adjourn.core.reading import Flag, Reading
 from adjourn.core.receipt import receipt_number
-from adjourn.core.tree import SIGNS, UNSEEN, Node, Tree, after, apply
+from adjourn.core.tree import SIGNS, UNSEEN, Facts, Node, Tree, apply
 
 Events = tuple[Event, ...]
 
@@ -136,9 +136,14 @@ class _Draft:
     """The facts of an act so far, and the tree as it is with them."""
 
     def __init__(self, tree: Tree, policy: Policy) -> None:
+        self.before = tree
         self.tree = tree.draft()
         self.policy = policy
         self.events: list[Event] = []
+
+    @property
+    def facts(self) -> Facts:
+        return Facts.of(self.events, self.before, self.tree)
 
     def add(self, *events: Event) -> None:
         for event in events:
@@ -169,38 +174,37 @@ def receive(
     draft = _Draft(tree, policy)
     for told in reread:
         draft.read(told.node, _of_risk(told.readings))
-    again = tuple(draft.events)
     for said, readings in _said(message, claimed):
         draft.read(said.node, readings)
     if draft.tree.is_ended(below):
-        return (*again, *_refused(after(tree, again), message, claimed, policy))
+        return _refused(_Draft(tree, policy), message, claimed, reread)
     _tell(draft, claimed)
     parent = _parent(draft, message.parent, message.text.node, message.at)
     if parent != message.parent:
         message = message._replace(parent=parent)
     draft.add(*received(draft.tree, message, policy))
-    return tuple(draft.events)
+    return draft.facts
 
 
-def tell(tree: Tree, claimed: Sequence[Claim], policy: Policy) -> Events:
+def tell(tree: Tree, claimed: Sequence[Claim], policy: Policy) -> Facts:
     """Take what the client claims came before, in a conversation that has no end."""
     draft = _Draft(tree, policy)
     for claim in claimed:
         draft.read(claim.text.node, claim.readings)
     _tell(draft, claimed)
-    return tuple(draft.events)
+    return draft.facts
 
 
-def answer(tree: Tree, reply: Reply, policy: Policy) -> Events:
+def answer(tree: Tree, reply: Reply, policy: Policy) -> Facts:
     """Take an answer of this host to a user message. Another answer to the same message stands beside it."""
     _check(tree, reply.text.node, reply.parent)
     draft = _Draft(tree, policy)
     draft.read(reply.text.node, reply.readings)
     draft.add(*answered(draft.tree, reply, policy))
-    return tuple(draft.events)
+    return draft.facts
 
 
-def step(tree: Tree, reply: Reply, policy: Policy) -> Events:
+def step(tree: Tree, reply: Reply, policy: Policy) -> Facts:
     """Take a step of an answer to a user message, which calls tools of the client's: only a sign of risk counts."""
     assert reply.parent is not None
     assert reply.attempt is not None
@@ -209,10 +213,10 @@ def step(tree: Tree, reply: Reply, policy: Policy) -> Events:
     draft.read(reply.parent, [reading for reading in _of_risk(reply.readings) if reading.flags])
     text, digest = reply.text
     draft.add(Step(node=text, parent=reply.parent, attempt=reply.attempt, digest=digest, at=reply.at))
-    return tuple(draft.events)
+    return draft.facts
 
 
-def close(tree: Tree, closing: Closing, policy: Policy) -> Events:
+def close(tree: Tree, closing: Closing, policy: Policy) -> Facts:
     """End the conversation at LAST_RESORT, if every rule still allows it; else say which did not, and no more."""
     _check(tree, closing.words.node, closing.parent)
     draft = _Draft(tree, policy)
@@ -224,16 +228,16 @@ def close(tree: Tree, closing: Closing, policy: Policy) -> Events:
     )
     draft.read(closing.words.node, closing.readings)
     draft.add(*closed(draft.tree, closing, policy))
-    return tuple(draft.events)
+    return draft.facts
 
 
-def witness(tree: Tree, about: str, readings: Sequence[Reading], policy: Policy) -> Events:
+def witness(tree: Tree, about: str, readings: Sequence[Reading], policy: Policy) -> Facts:
     """Put a later reading of a message, or of a refused text, on record: it may hold, and clears blindness."""
     if about not in tree.nodes:
         raise CallerError(f"there is no message {about} in conversation {tree.id}")
     draft = _Draft(tree, policy)
     draft.read(about, readings)
-    return tuple(draft.events)
+    return draft.facts
 
 
 def reopen(tree: Tree, reason: str, at: int) -> Events:
@@ -450,18 +454,19 @@ def _parent(draft: _Draft, parent: str | None, node: str, at: int) -> str | None
     return gap.text.node
 
 
-def _refused(tree: Tree, message: Message, claimed: Sequence[Claim], policy: Policy) -> Events:
+def _refused(draft: _Draft, message: Message, claimed: Sequence[Claim], reread: Sequence[Reread]) -> Facts:
     """Leave a trace of what was refused only where it shows a sign of risk or could not be read."""
-    draft = _Draft(tree, policy)
     below = claimed[0].parent if claimed else message.parent
+    for told in reread:
+        draft.read(told.node, _of_risk(told.readings))
     for said, readings in _said(message, claimed):
-        trace = _Draft(draft.tree, policy)
+        trace = _Draft(draft.tree, draft.policy)
         trace.read(said.node, readings)
         seen = trace.tree.nodes.get(said.node, UNSEEN)
         if seen.risk_by or not seen.read:
             trace.add(RefusedRead(text=said.node, parent=below, digest=said.digest, at=message.at))
             draft.add(*trace.events)
-    return tuple(draft.events)
+    return draft.facts
 
 
 def _end(

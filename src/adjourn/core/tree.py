@@ -195,8 +195,34 @@ def fold(events: Iterable[Event], conversation: str = "") -> Tree:
     return tree
 
 
+class Facts(tuple[Event, ...]):
+    """Facts in their order, which know the tree before and after them: nobody needs to fold them again."""
+
+    before: Tree
+    after: Tree
+
+    @classmethod
+    def of(cls, events: Iterable[Event], before: Tree, after: Tree) -> "Facts":
+        """Return these facts, which lead from one tree to the other."""
+        facts = cls(events)
+        facts.before, facts.after = before, after
+        return facts
+
+    @classmethod
+    def none(cls, tree: Tree) -> "Facts":
+        """Return no facts yet."""
+        return cls.of((), tree, tree)
+
+    def then(self, events: Iterable[Event]) -> "Facts":
+        """Return these facts and more."""
+        more = tuple(events) if not isinstance(events, tuple) else events
+        return Facts.of((*self, *more), self.before, after(self.after, more)) if more else self
+
+
 def after(tree: Tree, events: Iterable[Event]) -> Tree:
     """Return the tree as it is after these events; the one given stays as it is."""
+    if isinstance(events, Facts) and events.before is tree:
+        return events.after
     draft = tree.draft()
     for event in events:
         apply(draft, event)
@@ -308,7 +334,11 @@ def _arrive(tree: Tree, node: str, **kept: Any) -> None:
     parent: str | None = kept["parent"]
     above = tree.nodes[parent] if parent is not None else UNSEEN
     guided_above = parent if above.guided else above.guided_above
-    arrived = tree.nodes.get(node, UNSEEN)._replace(number=tree.number, guided_above=guided_above, **kept)
+    seen = tree.nodes.get(node, UNSEEN)
+    if seen is NOTHING_SEEN:  # most messages: then there is nothing to copy
+        arrived = Node(number=tree.number, guided_above=guided_above, read=True, **kept)
+    else:
+        arrived = seen._replace(number=tree.number, guided_above=guided_above, **kept)
     tree.nodes[node] = arrived
     tree.blind += arrived.blind
     if parent is not None and (arrived.message or arrived.answer) and not above.begun:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adjourn.core import acts
-from adjourn.core.acts import Claim, Events, Message, Reread, Text
+from adjourn.core.acts import Claim, Message, Reread, Text
 from adjourn.core.decide import sign
 from adjourn.core.events import AttemptStarted, Ended, Held, Inherited
 from adjourn.core.machine import Finish, Hold, Mode, Stage
 from adjourn.core.policy import ABUSE
 from adjourn.core.reading import Flag, Reading
-from adjourn.core.tree import Tree, after
+from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
 from adjourn.host.locate import Place, answering, climb, goes_on, trace
 from adjourn.host.turn import Manner, Turn
@@ -81,55 +81,43 @@ class Beginning:
             await self.turn.read_closing_words()
         return self.turn
 
-    def decide(self, tree: Tree) -> Events:
+    def decide(self, tree: Tree) -> Facts:
         """Return the facts of the beginning; what they mean is noted on the turn."""
-        host, turn = self.host, self.turn
-        events: Events = ()
+        host, turn, facts = self.host, self.turn, Facts.none(tree)
         if tree.opened is None:
-            events = (
-                acts.opening(
-                    self.conversation,
-                    host.policy,
-                    scope=self.recogniser.scope,
-                    external=self.external,
-                    at=self.at,
-                ),
+            scope = self.recogniser.scope
+            facts = facts.then(
+                (acts.opening(self.conversation, host.policy, scope=scope, external=self.external, at=self.at),)
             )
-        now = after(tree, events)
-        known = trace(now, self.place)
+        known = trace(facts.after, self.place)
         newest = known[self.place.newest]
         turn.node = newest or self.new.node
         if newest is None:
-            taken = self._receive(now, known)
-            events, now = events + taken, after(now, taken)
-            if not acts.took(events, turn.node):
-                self._refused(now, known, events)
-                return events
-        elif goes_on(now, self.place, turn.node):
-            self._refused(now, known, events)
-            return events
-        ended = self._closed(now)
+            facts = self._received(facts, known)
+            if not acts.took(facts, turn.node):
+                self._refused(facts, known)
+                return facts
+        elif goes_on(facts.after, self.place, turn.node):
+            self._refused(facts, known)
+            return facts
+        ended = self._closed(facts.after)
         if ended is not None:
             turn.close(ended)
-            return events
-        return (*events, self._started(now, known, events))
+            return facts
+        return facts.then((self._started(facts, known),))
 
-    def _started(self, tree: Tree, known: list[str | None], events: Events) -> AttemptStarted:
+    def _started(self, facts: Facts, known: list[str | None]) -> AttemptStarted:
         """Note on the turn how the message stands, and return the fact that an attempt begins."""
-        host, turn = self.host, self.turn
+        host, turn, tree = self.host, self.turn, facts.after
         node = tree.nodes[turn.node]
         turn.template = "closing_abuse" if acts.family_of(node) == ABUSE else "closing_harm"
         turn.redirections = node.registers.k
         turn.notes = self._notes(tree, known)
         alone = turn.newest.last == len(self.request.messages) - 1
         turn.forks = tree.stage(turn.node) is Stage.LAST_RESORT and alone
-        turn.shows(tree, events)
-        if (
-            turn.support is None
-            and sign(node) is Hold.SHOWN
-            and tree.held is Hold.SHOWN
-            and host.mode(tree) >= Mode.WARN
-        ):
+        turn.shows(tree, facts)
+        shown = sign(node) is Hold.SHOWN and tree.held is Hold.SHOWN
+        if turn.support is None and shown and host.mode(tree) >= Mode.WARN:
             turn.support = host.support(node.risk_kind)  # sent again: the first answer may not have come through
         return turn.start(tree, self._step(tree))
 
@@ -166,12 +154,12 @@ class Beginning:
         read = self.host.detectors.user if said.role == USER else self.host.detectors.assistant
         return read(said.text)
 
-    def _receive(self, tree: Tree, known: Sequence[str | None]) -> Events:
-        claims, parent = self._placed(tree, known)
-        events: Events = ()
+    def _received(self, facts: Facts, known: Sequence[str | None]) -> Facts:
+        """Return these facts, and those that take the message, or refuse it."""
+        claims, parent = self._placed(facts.after, known)
         if self.inherits is not None:
-            events = acts.tell(tree, claims, self.host.policy)
-            events = (*events, replace(self.inherits, node=self._shared()))
+            facts = facts.then(acts.tell(facts.after, claims, self.host.policy))
+            facts = facts.then((replace(self.inherits, node=self._shared()),))
             claims = []
         message = Message(
             text=self.new.reference,
@@ -182,7 +170,7 @@ class Beginning:
             observe_only=self.request.observe_only,
         )
         reread = [Reread(node, (reading,)) for node, reading in self.rereads.values()]
-        return events + acts.receive(after(tree, events), message, self.host.policy, claims, reread)
+        return facts.then(acts.receive(facts.after, message, self.host.policy, claims, reread))
 
     def _placed(self, tree: Tree, known: Sequence[str | None]) -> tuple[list[Claim], str | None]:
         """Return the claims, each below what stands before it, and the node below which the message stands."""
@@ -213,17 +201,17 @@ class Beginning:
     def _is_mine(self, end: Ended) -> bool:
         return self.closing is not None and end.answer == self.closing.node
 
-    def _refused(self, tree: Tree, known: Sequence[str | None], events: Events) -> None:
+    def _refused(self, facts: Facts, known: Sequence[str | None]) -> None:
         """Note that the conversation was closed before; a sign of risk brings help lines all the same."""
         turn = self.turn
         turn.refused = True
         turn.say = words()["refusal"]
         for node in known:
-            for end in tree.ended.values():
+            for end in facts.after.ended.values():
                 if node in (end.answer, end.node):
                     turn.close(end)
         turn.ended, turn.stage = True, Stage.ENDED
-        held = next((event for event in reversed(events) if isinstance(event, Held)), None)
+        held = next((event for event in reversed(facts) if isinstance(event, Held)), None)
         if held is not None:
             turn.support = self.host.support(held.kind)
 

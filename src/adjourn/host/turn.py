@@ -13,7 +13,7 @@ from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Hel
 from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
 from adjourn.core.reading import Reading
 from adjourn.core.receipt import Receipt, receipt
-from adjourn.core.tree import Tree, after
+from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
 from adjourn.host.locate import Place
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
@@ -159,14 +159,13 @@ class Turn:
             if standing is not None:  # closed meanwhile by another attempt: its words are sent
                 self.close(standing)
                 return ()
-            events = acts.close(tree, closing, self.host.policy)
-            ended = next((event for event in events if isinstance(event, Ended)), None)
+            facts = acts.close(tree, closing, self.host.policy)
+            ended = next((event for event in facts if isinstance(event, Ended)), None)
             if ended is not None:
                 self.close(ended)
-                return events
-            now = after(tree, events)
-            self.shows(now, events)
-            return (*events, self.start(now))
+                return facts
+            self.shows(facts.after, facts)
+            return facts.then((self.start(facts.after),))
 
         lookup = self.lookup(text)
         await self.host.store.commit(self.conversation, decide, [text], [lookup])
@@ -186,7 +185,7 @@ class Turn:
             texts[name] = sealed(self.host.ident("m"), f"{said}\n\n{more}")  # of its own: only what was sent is found
         reading, at = self.host.detectors.assistant(said), self.host.now()
 
-        def take(tree: Tree, added: str | None) -> tuple[Events, Answer]:
+        def take(tree: Tree, added: str | None) -> tuple[Facts, Answer]:
             reply = Reply(
                 text=texts[added].reference,
                 parent=self.node,
@@ -203,7 +202,7 @@ class Turn:
             taken, answer = take(tree, None)
             if answer.added is not None:  # the text that is kept is the one that the person reads
                 taken, answer = take(tree, answer.added)
-            self.answered(after(tree, taken), taken, answer)
+            self.answered(taken, answer)
             return taken
 
         lookups = [self.lookup(text) for text in texts.values()]
@@ -230,7 +229,7 @@ class Turn:
 
         def decide(tree: Tree) -> Events:
             taken = acts.step(tree, reply, self.host.policy)
-            self.shows(after(tree, taken), taken)
+            self.shows(taken.after, taken)
             return taken
 
         others = calls_digest(calls)
@@ -278,12 +277,12 @@ class Turn:
         self.receipt = receipt(self.conversation, ended)
         self.closed_by = ended.answer
 
-    def answered(self, tree: Tree, taken: Events, answer: Answer) -> None:
+    def answered(self, taken: Facts, answer: Answer) -> None:
         """Note what came of an answer."""
-        self.stage = tree.stage(answer.node)
+        self.stage = taken.after.stage(answer.node)
         self.say = additions(self.template)[answer.added] if answer.added else None
         self.warned = answer.kind is AnswerKind.WARN and answer.after.warned == answer.node
-        self.shows(tree, taken)
+        self.shows(taken.after, taken)
 
     def shows(self, tree: Tree, taken: Events) -> None:
         """Note whether these facts show a hold, and so help lines."""

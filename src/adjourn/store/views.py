@@ -16,7 +16,7 @@ from adjourn.core.events import (
     UserReceived,
 )
 from adjourn.core.machine import Hold
-from adjourn.core.tree import Node, Overlay, Tree, apply
+from adjourn.core.tree import Facts, Node, Overlay, Tree
 from adjourn.store.codec import encode, first_head, next_head
 from adjourn.store.interface import Conversation, Decide, Lookup, Recorded
 from adjourn.store.text import Sealed
@@ -55,25 +55,26 @@ def empty(conversation: str) -> Kept:
 
 def change(kept: Kept, decide: Decide) -> Change:
     """Return what `decide` makes of a conversation; what is kept stays as it is."""
-    return moved(kept, decide(kept.tree.draft()))
+    draft = kept.tree.draft()
+    return moved(kept, decide(draft), draft)
 
 
-def moved(kept: Kept, events: Iterable[Event]) -> Change:
-    """Return what these events make of a conversation."""
-    tree = kept.tree.draft()
-    nodes = tree.nodes
-    assert isinstance(nodes, Overlay)
-    head, recorded = kept.head, []
-    events = tuple(events)
-    for event in events:
+def moved(kept: Kept, events: Iterable[Event], draft: Tree | None = None) -> Change:
+    """Return what these events make of a conversation. `draft`: of its tree, from which they may come."""
+    draft = draft or kept.tree.draft()
+    facts = events if isinstance(events, Facts) and events.before is draft else Facts.none(draft).then(events)
+    head, recorded, number = kept.head, [], draft.number
+    for event in facts:
         name, body = encode(event)
-        if (tree.opened is None) != isinstance(event, Opened):
-            raise Impossible(f"{name} cannot be the event {tree.number + 1} of conversation {tree.id}")
-        apply(tree, event)
+        if (number == 0) != isinstance(event, Opened):
+            raise Impossible(f"{name} cannot be the event {number + 1} of conversation {draft.id}")
+        number += 1
         head = next_head(head, name, body)
-        recorded.append(Recorded(tree.id, tree.number, name, body, head))
-    tree.nodes = kept.tree.nodes
-    return Change(events, recorded, nodes.changed, Kept(tree, head, _line(kept.line, events, tree)))
+        recorded.append(Recorded(draft.id, number, name, body, head))
+    tree = facts.after.draft()
+    assert isinstance(tree.nodes, Overlay)
+    changed, tree.nodes = tree.nodes.changed, kept.tree.nodes
+    return Change(tuple(facts), recorded, changed, Kept(tree, head, _line(kept.line, facts, tree)))
 
 
 def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
