@@ -23,7 +23,7 @@ from adjourn.core.events import Erased, Event, Reopened
 from adjourn.core.machine import Hold, Stage
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree, after, fold
-from adjourn.store import Sealed, Store, key_digest, new_key, open_store, sealed, sqlite
+from adjourn.store import Sealed, Store, key_digest, new_key, open_store, sealed, sqlite, writer
 from adjourn.store.codec import first_head, next_head
 from adjourn.store.interface import Decide, Lookup
 from adjourn.store.keys import PREFIX
@@ -535,22 +535,24 @@ async def test_commits_that_wait_together_are_committed_together(
     in_file: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    write, first_began, go_on = sqlite._write_together, threading.Event(), threading.Event()
+    write, first_began, go_on = writer.write_together, threading.Event(), threading.Event()
 
-    def counted(path: Path, database: sqlite3.Connection, batch: list[tuple[sqlite.Work, object]]) -> None:
+    def counted(
+        path: Path, database: sqlite3.Connection, remembered: writer.Remembered, batch: Sequence[writer.Waiting]
+    ) -> None:
         sizes.append(len(batch))
         first_began.set()
         go_on.wait()
-        write(path, database, batch)  # type: ignore[arg-type]
+        write(path, database, remembered, batch)
 
-    monkeypatch.setattr(sqlite, "_write_together", counted)
+    monkeypatch.setattr(writer, "write_together", counted)
     waiting = [asyncio.ensure_future(in_file.commit("c0", opening("c0")))]
     await asyncio.to_thread(first_began.wait)
     waiting += [asyncio.ensure_future(in_file.commit(f"c{n}", opening(f"c{n}"))) for n in range(1, 101)]
     await asyncio.sleep(0)  # each puts its work into the queue
     go_on.set()
     await asyncio.gather(*waiting)
-    assert sizes == [1, sqlite.TOGETHER, 100 - sqlite.TOGETHER]
+    assert sizes == [1, writer.TOGETHER, 100 - writer.TOGETHER]
 
 
 async def test_commits_whose_callers_went_away_do_not_break_the_writer(in_file: Store, file: Path) -> None:

@@ -14,17 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from adjourn.core.errors import StoreError
-from adjourn.core.events import Ended, Erased, Opened
-from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
-from adjourn.core.tree import Node, Tree
+from adjourn.core.tree import Tree
 from adjourn.store import codec
 from adjourn.store.interface import (
     MOST,
@@ -41,23 +39,26 @@ from adjourn.store.interface import (
     T,
 )
 from adjourn.store.keys import Key, revoked
+from adjourn.store.rows import (
+    LINE,
+    kept_conversation,
+    line_of,
+    line_row,
+    named_conversation,
+    put,
+    recorded,
+    rows_of,
+)
 from adjourn.store.text import Sealed
-from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
+from adjourn.store.views import empty, moved
+from adjourn.store.writer import Commit, Waits, Work, failing_as_store_error, write
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process's transaction, if nothing else is said."""
 READERS = 2
-TOGETHER = 64
-"""How many waiting commits go into one transaction at most."""
 
 VARIABLES = 500
 """How many digests are looked up in one query."""
-
-LINE = "id, scope, external, opened_at, last_at, messages, held, ended, number"
-"""The columns of a line of the list of conversations."""
-
-Work = Callable[[sqlite3.Connection], Any]
-Waiting = tuple[Work, asyncio.Future[Any]]
 
 
 class SqliteStore:
@@ -69,14 +70,15 @@ class SqliteStore:
     def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
-        with _failing_as_store_error(path):
+        with failing_as_store_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             database = _open(path, busy_seconds)
             with _closed_on_failure(database):
                 _use_wal(database, busy_seconds)
                 migrate(database)
-        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write, args=(database,), name="adjourn-store", daemon=True)
+        self._waiting: Waits = queue.SimpleQueue()
+        work = partial(write, path, database, self._waiting)
+        self._writer = threading.Thread(target=work, name="adjourn-store", daemon=True)
         self._writer.start()
         self._closed = False
         self._mine = threading.local()
@@ -90,15 +92,14 @@ class SqliteStore:
         texts: Sequence[Sealed] = (),
         lookups: Sequence[Lookup] = (),
     ) -> Committed:
-        work = partial(_commit, conversation=conversation, decide=decide, texts=texts, lookups=lookups)
-        committed: Committed = await self._in_turn(work)
+        committed: Committed = await self._in_turn(Commit(conversation, decide, texts, lookups))
         return committed
 
     async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
-        return self._read_here(lambda database: look(_kept(database, conversation).tree.draft()))
+        return self._read_here(lambda database: look(kept_conversation(database, conversation).tree.draft()))
 
     async def read(self, conversation: str, after: int = 0) -> list[Recorded]:
-        return await self._reading(lambda database: list(_recorded(database, conversation, after)))
+        return await self._reading(lambda database: list(recorded(database, conversation, after)))
 
     async def texts(self, conversation: str) -> Mapping[str, Sealed]:
         query = "SELECT node, text, salt FROM texts WHERE conversation = ?"
@@ -108,7 +109,7 @@ class SqliteStore:
     async def conversations(self) -> list[Conversation]:
         query = f"SELECT {LINE} FROM conversations ORDER BY last_at DESC, id"
         rows = await self._reading(lambda database: database.execute(query).fetchall())
-        return [_line(row) for row in rows]
+        return [line_of(row) for row in rows]
 
     async def page(self, owner: Owner, limit: int, below: Cursor | None = None) -> list[Conversation]:
         theirs, parameters = _owned(owner)
@@ -116,7 +117,7 @@ class SqliteStore:
             theirs += " AND (last_at < ? OR last_at = ? AND id > ?)"
             parameters += (below.last_at, below.last_at, below.id)
         query = f"SELECT {LINE} FROM conversations WHERE {theirs} ORDER BY last_at DESC, id LIMIT ?"
-        return [_line(row) for row in await self._rows(query, *parameters, limit)]
+        return [line_of(row) for row in await self._rows(query, *parameters, limit)]
 
     async def named(self, ident: str, owner: Owner | None = None) -> Sequence[str]:
         theirs, parameters = _owned(owner) if owner else ("TRUE", ())
@@ -131,7 +132,7 @@ class SqliteStore:
         said = "SELECT conversation FROM feedback WHERE at < ? AND (text IS NOT NULL OR reasons IS NOT NULL)"
         words = f"EXISTS (SELECT 1 FROM texts WHERE conversation = id) OR id IN ({said})"
         query = f"SELECT {LINE} FROM conversations WHERE last_at < ? AND ({words}) ORDER BY last_at DESC, id LIMIT ?"
-        return [_line(row) for row in await self._rows(query, at, at, limit)]
+        return [line_of(row) for row in await self._rows(query, at, at, limit)]
 
     async def comment(self, feedback: Feedback) -> None:
         await self._in_turn(partial(_comment, feedback=feedback))
@@ -151,7 +152,7 @@ class SqliteStore:
         return [conversation for (conversation,) in rows]
 
     async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
-        kept = await self._reading(lambda database: _kept(database, conversation))
+        kept = await self._reading(lambda database: kept_conversation(database, conversation))
         return (kept.line, kept.head) if kept.line.number else None
 
     async def find(
@@ -160,7 +161,7 @@ class SqliteStore:
         return self._read_here(lambda database: _find(database, digests, conversation, "alone" if alone else "digest"))
 
     async def external(self, scope: str, external: str) -> str | None:
-        return self._read_here(lambda database: _named(database, scope, external))
+        return self._read_here(lambda database: named_conversation(database, scope, external))
 
     async def secret(self, name: str) -> bytes:
         value: bytes = await self._in_turn(partial(_secret, name=name))
@@ -227,7 +228,7 @@ class SqliteStore:
     def _read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Read on this thread's own connection, in one transaction, so in one state."""
         self._refuse_if_closed()
-        with _failing_as_store_error(self._path):
+        with failing_as_store_error(self._path):
             database = getattr(self._mine, "database", None)
             if database is None:
                 database = self._mine.database = _open(self._path, self._busy_seconds)
@@ -238,115 +239,6 @@ class SqliteStore:
                 return work(database)
             finally:
                 database.execute("COMMIT")
-
-    def _write(self, database: sqlite3.Connection) -> None:
-        """Run in the writer's thread until None comes: take what waits, and commit it together."""
-        with closing(database):
-            last = False
-            while not last:
-                batch = [self._waiting.get()]
-                while len(batch) < TOGETHER:
-                    try:
-                        batch.append(self._waiting.get_nowait())
-                    except queue.Empty:
-                        break
-                last = None in batch
-                wanted = [item for item in batch if item is not None and not item[1].cancelled()]
-                _write_together(self._path, database, wanted)
-
-
-def _write_together(path: Path, database: sqlite3.Connection, batch: list[Waiting]) -> None:
-    """Do each work in one transaction. One that raises is left out, and only its own caller hears of it."""
-    if not batch:
-        return
-    outcomes: list[tuple[asyncio.Future[Any], Any]] = []  # told when all is on the disk
-    erased = False
-    try:
-        with _failing_as_store_error(path):
-            database.execute("BEGIN IMMEDIATE")
-            for work, future in batch:
-                database.execute("SAVEPOINT work")
-                try:
-                    result = work(database)
-                    outcomes.append((future, result))
-                    erased = erased or _is_erasure(result)
-                except sqlite3.Error:
-                    raise
-                except Exception as error:
-                    database.execute("ROLLBACK TO work")
-                    outcomes.append((future, error))
-                database.execute("RELEASE work")
-            database.execute("COMMIT")
-    except StoreError as error:
-        with suppress(sqlite3.Error):
-            database.execute("ROLLBACK")
-        outcomes = [(future, error) for _, future in batch]
-    if erased:  # else what is gone from the tables would stay in the write-ahead log
-        with suppress(sqlite3.Error):
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with suppress(RuntimeError):  # whoever waited is gone with the loop
-        batch[0][1].get_loop().call_soon_threadsafe(_tell, outcomes)
-
-
-def _tell(outcomes: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
-    """Run in the event loop: say what came of each work to those who still wait."""
-    for future, outcome in outcomes:
-        if not future.done() and isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        elif not future.done():
-            future.set_result(outcome)
-
-
-def _is_erasure(result: object) -> bool:
-    return isinstance(result, Committed) and any(isinstance(event, Erased) for event in result.events)
-
-
-def _commit(
-    database: sqlite3.Connection,
-    *,
-    conversation: str,
-    decide: Decide,
-    texts: Sequence[Sealed],
-    lookups: Sequence[Lookup],
-) -> Committed:
-    kept = _kept(database, conversation)
-    made = change(kept, decide)
-    if _is_overtaken(database, conversation, made, lookups):
-        return Committed(kept.tree.number + 1, (), overtaken=True)
-    _save(database, conversation, made)
-    for text in named(texts, made.events):
-        row = (conversation, text.node, text.salt, text.text)
-        database.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)", row)
-    database.executemany(
-        "INSERT OR IGNORE INTO lookups VALUES (?, ?, ?, ?, ?)",
-        [
-            (lookup.conversation, lookup.digest, lookup.alone, lookup.node, lookup.own)
-            for lookup in brought(lookups, made.events)
-        ],
-    )
-    if any(isinstance(event, Erased) for event in made.events):
-        for table in ("texts", "lookups"):
-            database.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))
-        database.execute("UPDATE feedback SET reasons = NULL, text = NULL WHERE conversation = ?", (conversation,))
-    return Committed(kept.tree.number + 1, made.events)
-
-
-def _is_overtaken(database: sqlite3.Connection, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
-    """Whether what is to be taken came in meanwhile: a message is kept once, and an id names one conversation."""
-    opened = made.events[0] if made.events else None
-    if isinstance(opened, Opened):
-        return opened.external is not None and _named(database, opened.scope, opened.external) is not None
-    query = "SELECT 1 FROM lookups WHERE conversation = ? AND digest = ?"
-    return any(
-        database.execute(query, (conversation, lookup.digest)).fetchone() for lookup in received(lookups, made.events)
-    )
-
-
-def _named(database: sqlite3.Connection, scope: str, external: str) -> str | None:
-    """Return the conversation of this scope with this id, ours or the client's."""
-    query = "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
-    row = database.execute(query, (scope, external, external)).fetchone()
-    return row[0] if row else None
 
 
 def _find(
@@ -418,92 +310,17 @@ def _try_to_write(database: sqlite3.Connection) -> None:
     database.execute("RELEASE tried")
 
 
-def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None:
-    if not made.recorded:
-        return
-    database.executemany(
-        "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-        [(conversation, row.number, row.name, row.body, row.head) for row in made.recorded],
-    )
-    _save_views(database, conversation, made)
-
-
-def _save_views(database: sqlite3.Connection, conversation: str, made: Change) -> None:
-    database.executemany(
-        "INSERT INTO nodes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
-        [(conversation, node, codec.encode_node(kept)) for node, kept in made.nodes.items()],
-    )
-    database.executemany(
-        "INSERT OR IGNORE INTO receipts VALUES (?, ?)",
-        [(event.receipt, conversation) for event in made.events if isinstance(event, Ended)],
-    )
-    tree, line = made.kept.tree, made.kept.line
-    row = (line.scope, line.external, line.opened_at, line.last_at, line.messages, line.held, line.ended)
-    database.execute(
-        "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " number = excluded.number, head = excluded.head, facts = excluded.facts, last_at = excluded.last_at,"
-        " messages = excluded.messages, held = excluded.held, ended = excluded.ended",
-        (conversation, tree.number, made.kept.head, codec.encode_facts(tree), *row),
-    )
-
-
-def _kept(database: sqlite3.Connection, conversation: str) -> Kept:
-    query = f"SELECT {LINE}, head, facts FROM conversations WHERE id = ?"
-    row = database.execute(query, (conversation,)).fetchone()
-    if row is None:
-        return empty(conversation)
-    *line, head, facts = row
-    tree = codec.decode_facts(facts)
-    tree.nodes = KeptNodes(database, conversation)
-    return Kept(tree, head, _line(line))
-
-
-class KeptNodes(dict[str, Node]):
-    """The nodes of a conversation, read one by one when they are looked up."""
-
-    def __init__(self, database: sqlite3.Connection, conversation: str) -> None:
-        super().__init__()
-        self._database = database
-        self._conversation = conversation
-
-    def __missing__(self, node: str) -> Node:
-        query = "SELECT body FROM nodes WHERE conversation = ? AND node = ?"
-        row = self._database.execute(query, (self._conversation, node)).fetchone()
-        if row is None:
-            raise KeyError(node)
-        found = self[node] = codec.decode_node(row[0])
-        return found
-
-
-def _line(row: Sequence[Any]) -> Conversation:
-    conversation, scope, external, opened_at, last_at, messages, held, ended, number = row
-    return Conversation(
-        id=conversation,
-        scope=scope,
-        external=external,
-        opened_at=opened_at,
-        last_at=last_at,
-        messages=messages,
-        held=Hold(held),
-        ended=bool(ended),
-        number=number,
-    )
-
-
-def _recorded(database: sqlite3.Connection, conversation: str, after: int) -> Iterator[Recorded]:
-    query = "SELECT number, name, body, head FROM events WHERE conversation = ? AND number > ? ORDER BY number"
-    for number, name, body, head in database.execute(query, (conversation, after)):
-        yield Recorded(conversation, number, name, body, head)
-
-
 def _rebuild(database: sqlite3.Connection) -> int:
     for table in ("nodes", "receipts", "conversations"):
         database.execute(f"DELETE FROM {table}")
     found = database.execute("SELECT DISTINCT conversation FROM events").fetchall()
     for (conversation,) in found:
-        rows = _recorded(database, conversation, 0)
+        rows = recorded(database, conversation, 0)
         made = moved(empty(conversation), (row.event for row in rows))
-        _save_views(database, conversation, made)
+        for table, added in rows_of(conversation, made).items():
+            if table != "events":
+                put(database, table, added)
+        put(database, "conversations", [line_row(conversation, made.kept)])
     return len(found)
 
 
@@ -566,11 +383,3 @@ def _use_wal(database: sqlite3.Connection, busy_seconds: float) -> None:
             time.sleep(0.005)
         else:
             return
-
-
-@contextmanager
-def _failing_as_store_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"the store {path} could not be used: {error}") from error

@@ -61,16 +61,16 @@ def change(kept: Kept, decide: Decide) -> Change:
 
 def moved(kept: Kept, events: Iterable[Event], draft: Tree | None = None) -> Change:
     """Return what these events make of a conversation. `draft`: of its tree, from which they may come."""
-    draft = draft or kept.tree.draft()
-    facts = events if isinstance(events, Facts) and events.before is draft else Facts.none(draft).then(events)
-    head, recorded, number = kept.head, [], draft.number
+    folded = isinstance(events, Facts) and events.before is draft
+    facts = events if folded and isinstance(events, Facts) else Facts.none(kept.tree.draft()).then(events)
+    head, recorded, number = kept.head, [], kept.tree.number
     for event in facts:
         name, body = encode(event)
         if (number == 0) != isinstance(event, Opened):
-            raise Impossible(f"{name} cannot be the event {number + 1} of conversation {draft.id}")
+            raise Impossible(f"{name} cannot be the event {number + 1} of conversation {kept.tree.id}")
         number += 1
         head = next_head(head, name, body)
-        recorded.append(Recorded(draft.id, number, name, body, head))
+        recorded.append(Recorded(kept.tree.id, number, name, body, head))
     tree = facts.after.draft()
     assert isinstance(tree.nodes, Overlay)
     changed, tree.nodes = tree.nodes.changed, kept.tree.nodes
