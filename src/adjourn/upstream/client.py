@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
 from adjourn.core.errors import UpstreamError
 
@@ -29,27 +30,37 @@ class Answered:
         return b"".join([chunk async for chunk in self.chunks])
 
 
-class Upstream:
-    """One endpoint of a model's API. `url`: what stands before `/chat/completions`; `key`: sent for the client's."""
+KEYS = frozenset({"authorization", "x-api-key", "api-key"})
+"""The headers in which a client's key may stand."""
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+
+class Upstream:
+    """One endpoint of a model's API. `url`: what stands before `/chat/completions`, or before `/messages`.
+
+    `key`: sent for the client's, as `Authorization: Bearer` or, with `key_in`, in this header as it is.
+    """
+
+    def __init__(self, url: str, key: str | None = None, *, key_in: str | None = None) -> None:
         self.url = url.rstrip("/")
         self.key = key
+        self.key_in = key_in
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def ask(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> AsyncIterator[Answered]:
-        """Send a request and yield the answer; raises UpstreamError if there is none, or if it breaks off."""
+        """Send a request and yield the answer; raises UpstreamError if there is none, or if it breaks off.
+
+        `path` comes behind the address as it is, with its query if it has one.
+        """
         sent = {**headers, "Accept-Encoding": "identity"}
         if self.key is not None:
-            sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
-            sent["Authorization"] = f"Bearer {self.key}"
+            sent = {name: value for name, value in sent.items() if name.lower() not in KEYS}
+            sent[self.key_in or "Authorization"] = self.key if self.key_in else f"Bearer {self.key}"
+        url = URL(self.url + path, encoded=True)  # what the client wrote behind the address stays as it is
         with self._said():
-            async with self._opened().request(
-                method, self.url + path, data=body, headers=sent, allow_redirects=False
-            ) as answer:
+            async with self._opened().request(method, url, data=body, headers=sent, allow_redirects=False) as answer:
                 yield Answered(answer.status, answer.headers, self._chunks(answer.content))
 
     async def _chunks(self, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
