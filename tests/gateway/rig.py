@@ -33,7 +33,7 @@ from adjourn.upstream.client import Upstream
 from adjourn.upstream.stand_ins import StandIns
 from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
-from adjourn.wire import sse
+from adjourn.wire import anthropic, openai_chat, sse
 from tests.models import FORK, Received
 
 QUICK = Policy(revision="quick", redirections=1)
@@ -282,12 +282,12 @@ async def rig(
         hosts: list[Host] = []
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[tuple[Host | None, Upstream]]:
+        async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
             upstream = Upstream(f"{address}/v1")
             async with Host.open(db, policy, detectors=seen or detectors(policy), **options) as host:
                 host.store = Watched(host.store)
                 hosts.append(host)
-                yield host, upstream
+                yield host, {openai_chat.NAME: upstream, anthropic.NAME: upstream}
             await upstream.close()
 
         url = await stack.enter_async_context(here(create_app(opened, guard or Guard())))

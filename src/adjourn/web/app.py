@@ -1,6 +1,6 @@
 """The server's routes, and the guard in front of all of them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from starlette.applications import Starlette
@@ -13,39 +13,53 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
+from adjourn.web.addresses import passes, wire_of
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.page import HERE, chat_page, support
-from adjourn.wire import openai_chat
+from adjourn.wire import anthropic, openai_chat
 
-Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
+Opened = AbstractAsyncContextManager[tuple[Host | None, Mapping[str, Upstream]]]
 
-NOT_OFFERED = "this address is not offered: only /v1/chat/completions and /v1/models are"
-LATER = "this address comes with a later version; /v1/chat/completions is there"
+NOT_OFFERED = "this address is not offered: only /v1/chat/completions, /v1/messages and /v1/models are"
+LATER = "this address comes with a later version; /v1/chat/completions and /v1/messages are there"
+NO_MODEL: Mapping[str, str] = {
+    openai_chat.NAME: "no model that speaks Chat Completions stands behind this server: it was started without"
+    " --upstream",
+    anthropic.NAME: "no model that speaks Anthropic Messages stands behind this server: it was started without"
+    " --anthropic-upstream",
+}
+"""What is said on a wire that nobody behind this server speaks."""
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", demo: bool = False) -> ASGIApp:
-    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs."""
+    """Return the server.
+
+    `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with opened() as (host, upstream):
-            app.state.gateway = Gateway(host, upstream, host.manner if host else Manner())
+        async with opened() as (host, upstreams):
+            app.state.host = host
+            app.state.gateways = {name: _gateway(name, host, upstream) for name, upstream in upstreams.items()}
             yield
 
     async def chat(request: Request) -> Response:
-        gateway: Gateway = request.app.state.gateway
-        return await gateway.chat(request)
+        gateway = _asked(request)
+        return await gateway.chat(request) if gateway else _no_model(request)
 
     async def models(request: Request) -> Response:
-        gateway: Gateway = request.app.state.gateway
-        return await gateway.passed(request, "GET", "/models", None)
+        gateway = _asked(request)
+        return await gateway.passed(request, "/models", None) if gateway else _no_model(request)
 
     async def page(request: Request) -> Response:
-        return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
+        return await chat_page(request, request.app.state.host, model=model, demo=demo)
 
     async def lines(request: Request) -> Response:
-        return await support(request, request.app.state.gateway.host)
+        return await support(request, request.app.state.host)
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -53,8 +67,12 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     async def later(_: Request) -> Response:
         return refused(openai_chat, 404, LATER)
 
-    async def not_offered(_: Request) -> Response:
-        return refused(openai_chat, 404, NOT_OFFERED)
+    async def other(request: Request) -> Response:
+        if not passes(request.scope["path"]):
+            return refused(wire_of(request.scope["path"], request.headers), 404, NOT_OFFERED)
+        gateway = _asked(request)
+        path = request.scope["raw_path"].decode("latin-1").removeprefix("/v1")
+        return await gateway.through(request, path) if gateway else _no_model(request)
 
     routes = [
         Route("/", page),
@@ -63,12 +81,30 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/api/support", lines),
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
-        Route("/v1/messages", later, methods=["POST"]),
+        Route("/v1/messages", chat, methods=["POST"]),
         Route("/v1/responses", later, methods=["POST"]),
-        Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/v1/{rest:path}", other, methods=METHODS),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     return guarded(Starlette(routes=routes, lifespan=lifespan), guard)
+
+
+def _gateway(name: str, host: Host | None, upstream: Upstream) -> Gateway:
+    """Return the gateway of a wire. The host's own manner is that of Chat Completions."""
+    if name == anthropic.NAME:
+        return Gateway(host, upstream, Manner(wire=anthropic), anthropic.form_of)
+    return Gateway(host, upstream, host.manner if host else Manner())
+
+
+def _asked(request: Request) -> Gateway | None:
+    """Return the gateway of the wire that a request speaks, if there is a model behind it."""
+    gateways: Mapping[str, Gateway] = request.app.state.gateways
+    return gateways.get(wire_of(request.scope["path"], request.headers).NAME)
+
+
+def _no_model(request: Request) -> Response:
+    wire = wire_of(request.scope["path"], request.headers)
+    return refused(wire, 404, NO_MODEL[wire.NAME])
 
 
 def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
@@ -80,9 +116,10 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
             return
         headers = Headers(scope=scope)
         cors = guard.cors(headers)
-        refusal = guard.refusal(scope["method"], headers)
+        refusal = guard.refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
-            await refused(openai_chat, refusal.status, refusal.message)(scope, receive, send)
+            wire = wire_of(scope["path"], headers)
+            await refused(wire, refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             allowed = {"Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Allow-Methods": "GET, POST"}
             await Response(status_code=204, headers=cors | allowed if cors else None)(scope, receive, send)

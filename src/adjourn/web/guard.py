@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
+from adjourn.web.addresses import passes
+
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024
@@ -30,7 +32,7 @@ class Guard:
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
 
-    def refusal(self, method: str, headers: Headers) -> Refusal | None:
+    def refusal(self, method: str, path: str, headers: Headers) -> Refusal | None:
         """Return why a request is refused, or None."""
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rsplit(":", 1)[0]
@@ -47,7 +49,8 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
-        if method == "POST" and headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        typed = headers.get("content-type", "").split(";")[0].strip().lower()
+        if method == "POST" and typed != "application/json" and not passes(path):
             return Refusal(415, "the content type must be application/json")
         return None
 

@@ -4,8 +4,8 @@ import asyncio
 import gc
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -24,6 +24,8 @@ from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
 from adjourn.web.app import create_app
 from adjourn.web.guard import LOCAL, Guard
+from adjourn.wire import anthropic, openai_chat
+from adjourn.wire.interface import Wire
 
 DEMO = "adjourn-demo"
 
@@ -33,7 +35,11 @@ SWITCH_SECONDS = 0.0005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What the server is started with. `upstream`: a model's address, or None for the demo assistant."""
+    """What the server is started with.
+
+    `upstream`, `anthropic_upstream`: the addresses of models that speak Chat Completions and Anthropic Messages; with
+    neither, the demo assistant speaks both.
+    """
 
     db: str
     policy: Policy
@@ -41,10 +47,17 @@ class Serving:
     port: int = 8080
     upstream: str | None = None
     key: str | None = None
+    anthropic_upstream: str | None = None
+    anthropic_key: str | None = None
     model: str = ""
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+
+    @property
+    def demo(self) -> bool:
+        """Whether the demo assistant answers."""
+        return self.upstream is None and self.anthropic_upstream is None
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
@@ -53,10 +66,8 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
         raise CallerError(
             f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
         )
-    if serving.upstream is not None and not serving.upstream.startswith(("http://", "https://")):
-        raise CallerError(f"--upstream {serving.upstream}: an address that begins with http:// or https:// is needed")
-    if serving.upstream is not None and serving.upstream.rstrip("/").endswith("/chat/completions"):
-        raise CallerError(f"--upstream {serving.upstream}: leave out /chat/completions")
+    _check("--upstream", serving.upstream, openai_chat)
+    _check("--anthropic-upstream", serving.anthropic_upstream, anthropic)
     if serving.policy.mode is not Mode.OFF:
         asyncio.run(open_store(serving.db).close())  # what is wrong with it is said before anything starts
     bound = _bound(serving.address, serving.port)
@@ -66,29 +77,35 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
         server.run(sockets=[bound])
 
 
+def _check(option: str, url: str | None, wire: Wire) -> None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise CallerError(f"{option} {url}: an address that begins with http:// or https:// is needed")
+    if url is not None and url.rstrip("/").endswith(wire.PATH):
+        raise CallerError(f"{option} {url}: leave out {wire.PATH}")
+
+
 def application(serving: Serving) -> ASGIApp:
     """Return the server's application, which opens its store and its upstream when it starts."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[tuple[Host | None, Upstream]]:
-        async with _upstream(serving) as upstream:
+    async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
+        async with _upstreams(serving) as upstreams:
             if serving.policy.mode is Mode.OFF:
-                yield None, upstream
+                yield None, upstreams
                 return
             async with Host.open(
                 serving.db,
                 serving.policy,
                 detectors=detectors(serving),
-                manner=manner(upstream.url),
+                manner=manner(serving.upstream or ""),
                 country=serving.country,
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
-                yield host, upstream
+                yield host, upstreams
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
-    demo = serving.upstream is None
-    return create_app(opened, guard, model=serving.model or (DEMO if demo else ""), demo=demo)
+    return create_app(opened, guard, model=serving.model or (DEMO if serving.demo else ""), demo=serving.demo)
 
 
 def manner(url: str) -> Manner:
@@ -102,7 +119,7 @@ def detectors(serving: Serving) -> Detectors:
 
     Raises CallerError if one cannot read at all: every message would be blind, and nothing could ever be closed.
     """
-    stand_ins = [StandIns()] if serving.upstream is None else []
+    stand_ins = [StandIns()] if serving.demo else []
     found = Detectors([Lexical(), *stand_ins], serving.policy.thresholds)
     failed = found.user("Hello").failed + found.assistant("Hello").failed
     if failed:
@@ -111,20 +128,34 @@ def detectors(serving: Serving) -> Detectors:
 
 
 @asynccontextmanager
-async def _upstream(serving: Serving) -> AsyncIterator[Upstream]:
-    if serving.upstream is not None:
-        upstream = Upstream(serving.upstream, serving.key)
-        yield upstream
-        await upstream.close()
-        return
+async def _upstreams(serving: Serving) -> AsyncIterator[Mapping[str, Upstream]]:
+    """Yield the upstreams by the name of their wire; with none named, the demo assistant's."""
+    async with AsyncExitStack() as stack:
+        demo = await stack.enter_async_context(_demo()) if serving.demo else None
+        upstreams: dict[str, Upstream] = {}
+        if url := serving.upstream or demo:
+            upstreams[openai_chat.NAME] = Upstream(url, serving.key)
+        if url := serving.anthropic_upstream or demo:
+            upstreams[anthropic.NAME] = Upstream(versioned(url), serving.anthropic_key, key_in="x-api-key")
+        for upstream in upstreams.values():
+            stack.push_async_callback(upstream.close)
+        yield upstreams
+
+
+def versioned(url: str) -> str:
+    """Return what stands before /messages: the vendor's clients are given the address without its version."""
+    return url if url.rstrip("/").endswith("/v1") else url.rstrip("/") + "/v1"
+
+
+@asynccontextmanager
+async def _demo() -> AsyncIterator[str]:
+    """Run the demo assistant, and yield its address."""
     bound = _bound("127.0.0.1", 0)
     server = _Inner(_config(demo_app()), lambda _: None)
     running = asyncio.create_task(server.serve(sockets=[bound]))
-    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1")
     try:
-        yield upstream
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
     finally:
-        await upstream.close()
         server.should_exit = True
         await running
 
