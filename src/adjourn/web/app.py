@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -91,9 +92,10 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
 
 def _gateway(name: str, host: Host | None, upstream: Upstream) -> Gateway:
     """Return the gateway of a wire. The host's own manner is that of Chat Completions."""
+    manner = host.manner if host else Manner()
     if name == anthropic.NAME:
-        return Gateway(host, upstream, Manner(wire=anthropic), anthropic.form_of)
-    return Gateway(host, upstream, host.manner if host else Manner())
+        return Gateway(host, upstream, replace(manner, wire=anthropic, store=None), anthropic.form_of)
+    return Gateway(host, upstream, manner)
 
 
 def _asked(request: Request) -> Gateway | None:
