@@ -221,7 +221,8 @@ def _app(behave: Behaviour, odd: bool) -> Starlette:
         return one
 
     async def complete(request: Request) -> Response:
-        asked = _asked(await note(request), counts)
+        one = await note(request)
+        asked = _asked(one, one.json(), counts)
         answer = behave(asked)
         if isawaitable(answer):
             answer = await answer
@@ -246,8 +247,7 @@ def _app(behave: Behaviour, odd: bool) -> Starlette:
     return app
 
 
-def _asked(one: Received, counts: list[int]) -> Asked:
-    body = one.json()
+def _asked(one: Received, body: Mapping[str, Any], counts: list[int]) -> Asked:
     texts = [(message["role"], _text(message.get("content"))) for message in body["messages"]]
     fork = 0
     if texts and FORK in texts[-1][1].splitlines():

@@ -212,7 +212,7 @@ async def test_p03_the_demo_assistant_closes_a_chat_on_anthropics_wire() -> None
         ({"upstream": "https://a.example/v1/chat/completions/"}, "leave out /chat/completions"),
     ],
 )
-def test_an_address_that_cannot_be_one_is_refused_before_anything_starts(named: dict[str, str], says: str) -> None:
+def test_an_address_that_cannot_be_one_is_refused_before_anything_starts(named: dict[str, Any], says: str) -> None:
     with pytest.raises(CallerError, match=says):
         serve(replace(Serving(db="memory:", policy=Policy()), **named), print)
 
@@ -220,7 +220,8 @@ def test_an_address_that_cannot_be_one_is_refused_before_anything_starts(named: 
 def test_an_operator_is_told_which_models_stand_behind_the_server() -> None:
     serving = Serving(db="memory:", policy=Policy())
     one, two = "https://one.example/v1", "https://two.example"
-    for named, models in (({}, ["the demo"]), ({"upstream": one, "anthropic_upstream": two}, [one, two])):
+    both: dict[str, Any] = {"upstream": one, "anthropic_upstream": two}
+    for named, models in (({}, ["the demo"]), (both, [one, two])):
         lines = [line for line in start_lines(replace(serving, **named), "http://x") if "  model " in line]
         assert len(lines) == len(models)
         assert all(model in line for model, line in zip(models, lines, strict=True))

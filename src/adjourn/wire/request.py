@@ -111,11 +111,14 @@ def _may_repeat(body: bytes, data: Mapping[str, Any]) -> bool:
     counts = {key: body.count(b'"%s"' % key.encode()) for key in _KEYS}
     if max(counts.values()) <= 1:
         return False
-    messages = data.get("messages")
-    objects = [data, *(messages if isinstance(messages, list) else ())]
-    return any(
-        count > sum(isinstance(found, dict) and key in found for found in objects) for key, count in counts.items()
-    )
+    messages = _objects(data.get("messages"))
+    parts = [part for message in messages for part in _objects(message.get("content"))]  # results of tools have content
+    objects = (data, *messages, *parts)
+    return any(count > sum(key in found for found in objects) for key, count in counts.items())
+
+
+def _objects(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else ()
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
