@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -20,10 +21,12 @@ from adjourn.wire.anthropic import FORMS, form_of
 from adjourn.wire.splice import members
 from tests.bound import BETA, bound
 from tests.gateway.rig import (
+    ABUSE,
     ASK,
     BAD,
     CALM,
     CLEAR,
+    FLAGGED,
     HARM_REFUSAL,
     QUESTION,
     YES,
@@ -356,6 +359,32 @@ async def test_thinking_stays_valid_over_guidance_retries_edits_tools_and_forks(
             assert one.header("anthropic-beta") is None
         assert await served.verified() == 1
         assert len(await served.store.conversations()) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_a_faithful_client_does_no_thinking_is_refused_and_each_branch_only_grows(seed: int) -> None:
+    choice = random.Random(seed)
+    async with rig(bound([WARNS, REDIRECTS, "Gladly.", WARNS], [ENDS[0], "CONTINUE"])) as served:
+        chat = served.claude(
+            stream=bool(seed % 2), model=choice.choice([OLD, NEW]), headers={"Adjourn-Conversation": "x"}
+        )
+        shown: dict[str, bytes] = {}  # what stood before each answer, by the answer's number
+        for _ in range(25):
+            if chat.messages and choice.random() < 0.3:  # go back, to say something else or to ask once more
+                chat.back(2 * choice.randint(1, len(chat.messages) // 2))
+            if not chat.messages or choice.random() < 0.8:
+                chat.messages.append(user(choice.choice([CALM, BAD, BAD, ABUSE, FLAGGED, ASK, "Hm."])))
+            elif chat.messages[-1]["role"] == "assistant":
+                chat.back()
+            assert (await chat.again()).status == 200
+            sent = _messages(served.asked[-1].body)
+            for message in chat.messages[:-1]:
+                if message["role"] == "assistant":
+                    assert sent.startswith(shown[json.dumps(message["content"])])
+            shown[json.dumps(chat.messages[-1]["content"])] = sent
+        assert len(served.received) >= 25
+        assert all(one.header("anthropic-beta") is None for one in served.received)
+        assert await served.verified() == 1
 
 
 async def test_asked_again_the_model_gets_every_block_of_its_first_reply(stream: bool) -> None:
