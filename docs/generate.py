@@ -12,6 +12,7 @@ from adjourn.core.decide import NEEDS, RULES
 from adjourn.core.machine import AnswerKind, Mode, Stage, UserKind
 from adjourn.core.policy import Policy
 from adjourn.settings import policy_toml
+from adjourn.web.metrics import TABLE
 
 HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py from the code: change the code, then `make docs`. -->"
@@ -101,7 +102,28 @@ def help_of(command: click.Command, name: str) -> Iterator[str]:
             yield from help_of(found, f"{name} {below}")
 
 
-PAGES = {"machine.md": machine_page, "policy.md": policy_page, "commands.md": commands_page}
+def metrics_page() -> Iterator[str]:
+    """docs/metrics.md."""
+    yield from ("# The metrics", "", MADE, "")
+    yield "What `GET /metrics` tells Prometheus, beside the numbers of the process. Times are in seconds. No label"
+    yield "holds anything that a client wrote."
+    for name, row in TABLE.items():
+        yield from ("", f"## {name}", "", f"{row.says}.")
+        yield from [""] if row.labels or row.buckets else []
+        yield from (
+            f"- `{label}`: {', '.join(values) or 'the HTTP status; 0 if the client was gone'}"
+            for label, values in row.labels.items()
+        )
+        if row.buckets:
+            yield f"- a histogram, with buckets up to {', '.join(map(str, row.buckets))} seconds"
+
+
+PAGES = {
+    "machine.md": machine_page,
+    "policy.md": policy_page,
+    "commands.md": commands_page,
+    "metrics.md": metrics_page,
+}
 
 
 def generate(check: bool) -> bool:

@@ -1,19 +1,26 @@
 """The command line, as a person or a script uses it: real processes, real files."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from adjourn.cli import main
 from adjourn.core.acts import Closing, Message, Reply, Text, answer, close, opening, receive
 from adjourn.core.events import Verdict
 from adjourn.core.policy import Policy
 from adjourn.core.reading import Flag, Reading, RiskKind
 from adjourn.store import open_store, sealed
+from adjourn.upstream.client import Timeouts
 from adjourn.version import __version__
+from adjourn.web.serve import Serving
 
 GOOD = {"id": "one", "messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]}
 
@@ -224,6 +231,63 @@ def test_db_upgrade_and_rebuild_leave_a_good_database(db: str) -> None:
     assert output("list", "--db", db) == before
 
 
+# Keys
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    """The address of a database that is not there yet."""
+    return f"sqlite:///{tmp_path / 'new.db'}"
+
+
+def test_a_key_is_written_alone_to_standard_output_once_and_a_sentence_beside_it(new: str) -> None:
+    made = run("keys", "create", "laptop", "--db", new)
+    assert made.returncode == 0
+    assert re.fullmatch(rb"adj_[\w-]{43}\n", made.stdout)
+    assert b"this is the only time that the key is shown" in made.stderr
+    assert made.stdout.strip() not in made.stderr + output("keys", "list", "--db", new).encode()
+
+
+def test_keys_are_listed_with_name_and_times_until_and_after_they_are_revoked(new: str) -> None:
+    for name in ("laptop", "[red]server"):
+        run("keys", "create", name, "--db", new)
+    laptop, server = lines(output("keys", "list", "--db", new).encode())
+    assert set(laptop) == {"id", "name", "created_at", "revoked_at"}
+    assert [key["name"] for key in (laptop, server)] == ["laptop", "[red]server"]
+    assert "(laptop): revoked" in output("keys", "revoke", str(laptop["id"]), "--db", new)
+    again = lines(output("keys", "list", "--db", new).encode())
+    assert [key["revoked_at"] is None for key in again] == [False, True]
+    assert again[1] == server
+
+
+def test_on_a_terminal_keys_are_a_table(new: str) -> None:
+    secret = run("keys", "create", "[red]laptop", "--db", new).stdout.decode().strip()
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "adjourn", "keys", "list", "--db", new]
+    subprocess.run(command, stdout=there, timeout=60, check=True)
+    os.close(there)
+    said = os.read(here, 65536).decode()
+    os.close(here)
+    assert all(part in said for part in ("created", "revoked", "k_", "[red]laptop"))
+    assert secret not in said
+
+
+def test_a_key_that_is_none_or_was_revoked_cannot_be_revoked(new: str) -> None:
+    run("keys", "create", "laptop", "--db", new)
+    (key,) = lines(output("keys", "list", "--db", new).encode())
+    output("keys", "revoke", str(key["id"]), "--db", new)
+    for ident, says in [(str(key["id"]), f"the key {key['id']} was revoked already"), ("k_x", "there is no key k_x")]:
+        failed = run("keys", "revoke", ident, "--db", new)
+        assert (failed.returncode, failed.stderr.decode()) == (1, f"Error: {says}\n")
+
+
+def test_a_key_without_a_name_is_refused_and_no_database_is_made(new: str) -> None:
+    failed = run("keys", "create", " ", "--db", new)
+    assert (failed.returncode, failed.stdout) == (1, b"")
+    assert "1 to 100 characters" in failed.stderr.decode()
+    assert b"there is no such file" in run("keys", "list", "--db", new).stderr
+
+
 @pytest.mark.parametrize("command", [("explain",), ("export",), ("reopen", "--reason", "x"), ("lift", "--reason", "x")])
 def test_an_unknown_conversation_is_said_in_a_sentence(command: Sequence[str], db: str) -> None:
     failed = run(command[0], "c_none", "--db", db, *command[1:])
@@ -236,3 +300,33 @@ def test_a_database_that_cannot_be_used_is_refused_with_a_sentence(url: str) -> 
     failed = run("list", "--db", url)
     assert failed.returncode == 1
     assert failed.stderr.decode().startswith(f"Error: --db {url}: ")
+
+
+@pytest.mark.parametrize("name", ["connect", "read", "fork", "busy", "stop"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "86401", "soon", ""])
+def test_a_time_out_that_is_no_time_is_refused_in_a_sentence(name: str, value: str) -> None:
+    refused = CliRunner().invoke(main, ["serve", f"--{name}-timeout={value}"], env={"HOME": "/nonexistent"})
+    assert refused.exit_code == 2
+    assert f"'--{name}-timeout'" in refused.output
+    assert f"{value!r}: a number of seconds above 0 is needed, at most 86400 (a day)" in refused.output
+
+
+def test_a_time_out_of_the_settings_file_is_refused_in_the_same_sentence(tmp_path: Path) -> None:
+    settings = tmp_path / "adjourn.toml"
+    for value, said in [("0.0", "0.0"), ("true", "True"), ("[1]", "[1]")]:
+        settings.write_text(f"stop-timeout = {value}\n")
+        refused = CliRunner().invoke(main, ["--settings", str(settings), "serve"])
+        assert refused.exit_code == 2
+        assert f"{said}: a number of seconds above 0 is needed" in refused.output
+
+
+def test_time_outs_of_all_places_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Serving] = []
+    monkeypatch.setattr("adjourn.cli.serve", lambda serving, _: given.append(serving))
+    settings = tmp_path / "adjourn.toml"
+    settings.write_text('read-timeout = 0.5\nstop-timeout = 7\nlog-level = "debug"\n')
+    command = ["--settings", str(settings), "serve", "--fork-timeout", "3", "--db", "memory:"]
+    done = CliRunner().invoke(main, command, env={"ADJOURN_BUSY_TIMEOUT": "0.25"})
+    assert done.exit_code == 0, done.output
+    assert given[0].timeouts == Timeouts(connect=10, read=0.5, fork=3)
+    assert (given[0].busy_seconds, given[0].stop_seconds, given[0].log_level) == (0.25, 7, "debug")

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from adjourn.core import acts
 from adjourn.core.errors import AdjournError, UnknownConversation
@@ -25,14 +26,18 @@ from adjourn.lab.summary import Summary
 from adjourn.lab.transcript import Reader, Transcript
 from adjourn.settings import SETTINGS, default_database, load_policy, load_settings, policy_toml
 from adjourn.signals import local
-from adjourn.store import Store, open_store
+from adjourn.store import BUSY_SECONDS, Key, Store, key_digest, new_key, open_store
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.store.verify import verify
+from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
 from adjourn.version import __version__
+from adjourn.web.log import LEVELS
 from adjourn.web.serve import Serving, serve
+from adjourn.web.stopping import STOP_SECONDS
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+DAY_SECONDS = 24 * 3600
 
 
 class _Group(click.Group):
@@ -43,6 +48,24 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except AdjournError as error:
             raise click.ClickException(str(error)) from error
+
+
+class _Seconds(click.ParamType[float]):
+    """A time: more than nothing, and at most a day."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = 0.0
+        if not 0 < seconds <= DAY_SECONDS or isinstance(value, bool):
+            self.fail(f"{value!r}: a number of seconds above 0 is needed, at most {DAY_SECONDS} (a day)", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds()
 
 
 def setting(name: str, **attributes: Any) -> Callable[[Command], Command]:
@@ -96,6 +119,12 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("country")
 @setting("allow-host", multiple=True)
 @setting("allow-origin", multiple=True)
+@setting("connect-timeout", type=SECONDS, default=CONNECT_SECONDS, show_default=True)
+@setting("read-timeout", type=SECONDS, default=READ_SECONDS, show_default=True)
+@setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True)
+@setting("busy-timeout", type=SECONDS, default=BUSY_SECONDS, show_default=True)
+@setting("stop-timeout", type=SECONDS, default=STOP_SECONDS, show_default=True)
+@setting("log-level", type=click.Choice(list(LEVELS)), default="info", show_default=True)
 @_db
 @_policy
 @_mode
@@ -114,6 +143,12 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         country=options["country"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
+        timeouts=Timeouts(
+            connect=options["connect_timeout"], read=options["read_timeout"], fork=options["fork_timeout"]
+        ),
+        busy_seconds=options["busy_timeout"],
+        stop_seconds=options["stop_timeout"],
+        log_level=options["log_level"],
     )
 
     def started(address: str) -> None:
@@ -213,11 +248,11 @@ def _stream(files: Sequence[BinaryIO], lines: Callable[[Transcript], Iterator[An
     return reader.bad == 0
 
 
-def _with_store(db: str, use: Callable[[Store], Awaitable[T]]) -> T:
-    """Return what `use` makes of the store at this address."""
+def _with_store(db: str, use: Callable[[Store], Awaitable[T]], *, make: bool = False) -> T:
+    """Return what `use` makes of the store at this address; `make`: of a new one if there is none."""
 
     async def run() -> T:
-        store = open_store(db, make=False)
+        store = open_store(db, make=make)
         try:
             return await use(store)
         finally:
@@ -358,6 +393,47 @@ def _act(name: str, says: str, done: str) -> Callable[[Callable[[Tree, str, int]
 
 _act("reopen", "Remove every end of a conversation; a hold stays.", "reopened")(acts.reopen)
 _act("lift", "Lift the hold of a conversation; ends stay.", "the hold is lifted")(acts.lift)
+
+
+@main.group("keys")
+def keys_group() -> None:
+    """Make, list and revoke keys. Once there is one, nobody is served without one."""
+
+
+@keys_group.command("create")
+@click.argument("name")
+@_db
+def keys_create(name: str, db: str) -> None:
+    """Make a key, and write it to standard output. NAME says in the list whose it is."""
+    key, secret = new_key(name, _now())
+    _with_store(db, lambda store: store.add_key(key, key_digest(secret)), make=True)
+    click.echo(secret)
+    click.echo(f"{key.id}: this is the only time that the key is shown; only a digest of it is kept.", err=True)
+
+
+@keys_group.command("list")
+@_db
+def keys_list(db: str) -> None:
+    """List keys, the oldest first: a table on a terminal, else lines of JSON. The keys themselves are not kept."""
+    found: Sequence[Key] = _with_store(db, lambda store: store.keys())
+    if not sys.stdout.isatty():
+        for key in found:
+            sys.stdout.buffer.write(msgspec.json.encode(key) + b"\n")
+        return
+    table = Table("id", "name", "created", "revoked")
+    for key in found:
+        times = ("" if at is None else exported_time(at)[:16] for at in (key.created_at, key.revoked_at))
+        table.add_row(key.id, Text(key.name), *times)
+    Console().print(table)
+
+
+@keys_group.command("revoke")
+@click.argument("id")
+@_db
+def keys_revoke(id: str, db: str) -> None:  # noqa: A002  (it is the argument's name)
+    """Let a key open nothing any more, at once and for good. ID as `adjourn keys list` shows it."""
+    key = _with_store(db, lambda store: store.revoke_key(id, _now()))
+    click.echo(f"{key.id} ({key.name}): revoked")
 
 
 @main.group("db")

@@ -28,6 +28,12 @@ SETTINGS: Mapping[str, str] = {
     "country": "where the people are (two letters), for help lines",
     "allow-host": "a further name of this server, as clients write it",
     "allow-origin": "a further site whose pages may use this server",
+    "connect-timeout": "how long to wait until the model's API takes a connection, in seconds",
+    "read-timeout": "how long to wait for the next bytes of the model's answer, in seconds",
+    "fork-timeout": "how long to wait for the model's word whether to close, in seconds; then it goes on",
+    "busy-timeout": "how long a write waits for another process that writes to the database, in seconds",
+    "stop-timeout": "how long requests that run are waited for when the server is stopped, in seconds",
+    "log-level": "debug (each request too), info, warning or error",
 }
 """Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file."""
 
@@ -51,7 +57,7 @@ def load_settings(path: Path | None) -> Mapping[str, Any]:
     for key, value in settings.items():
         if key not in SETTINGS:
             raise CallerError(f"{file}: {key}: there is no such setting; there are {', '.join(SETTINGS)}")
-        if not isinstance(value, str | int | list):
+        if not isinstance(value, str | int | float | list):
             raise CallerError(f"{file}: {key} = {value!r}: text is needed")
     return {key.replace("-", "_"): value for key, value in settings.items()}
 

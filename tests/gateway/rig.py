@@ -30,10 +30,12 @@ from adjourn.host.words import words
 from adjourn.signals import Detectors, Message, Seen
 from adjourn.store import Store
 from adjourn.store.verify import verify
-from adjourn.upstream.client import Upstream
+from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.stand_ins import StandIns
 from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
+from adjourn.web.stopping import Stopping
+from adjourn.web.watch import Watch
 from adjourn.wire import anthropic, openai_chat, sse
 from tests.models import FORK, Received
 
@@ -281,6 +283,9 @@ async def rig(
     guard: Guard | None = None,
     seen: Detectors | None = None,
     model_url: str | None = None,
+    timeouts: Timeouts | None = None,
+    watch: Watch | None = None,
+    stopping: Stopping | None = None,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a gateway in front of this model. `options` are the host's."""
@@ -290,14 +295,15 @@ async def rig(
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
-            upstream = Upstream(f"{address}/v1")
+            upstream = Upstream(f"{address}/v1", timeouts=timeouts)
             async with Host.open(db, policy, detectors=seen or detectors(policy), **options) as host:
                 host.store = Watched(host.store)
                 hosts.append(host)
                 yield host, {openai_chat.NAME: upstream, anthropic.NAME: upstream}
             await upstream.close()
 
-        url = await stack.enter_async_context(here(create_app(opened, guard or Guard())))
+        app = create_app(opened, guard or Guard(), watch=watch, stopping=stopping)
+        url = await stack.enter_async_context(here(app))
         session = aiohttp.ClientSession(
             skip_auto_headers=("User-Agent", "Accept"), connector=aiohttp.TCPConnector(limit=0)
         )

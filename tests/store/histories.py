@@ -95,7 +95,9 @@ MOVES: dict[str, int] = {
     "watch": len(WORDS),
     "witness": len(LATE),
     "read": 1,
-    "try": 2,
+    "try": 3,
+    "step": 3,
+    "reread": 3,
     "rules": len(POLICIES),
     "reopen": 1,
     "lift": 1,
@@ -250,11 +252,35 @@ class History:
             guided=guided,
             at=self.at,
         )
+        if how == 2:  # the client went away in the middle of it
+            broke_off = AttemptEnded(
+                attempt=attempt, outcome=Outcome.INTERRUPTED, digest=support.sealed_text(attempt).digest
+            )
+            return (lambda tree: (started, broke_off)), [support.sealed_text(attempt)]
         if how:  # the next answer is what came of it
             self.attempt = attempt
             return (lambda tree: (started,)), []
         ended = AttemptEnded(attempt=attempt, outcome=Outcome.FAILED)
         return (lambda tree: (started, ended)), []
+
+    def _step(self, where: int, how: int) -> Commit | None:
+        """An answer goes on with a call of the client's tools; its words may offer crisis help."""
+        node, step = self._user(where), f"s{self.count}"
+        if node is None:
+            return None
+        reply = support.reply(step, node, (support.HELP, support.DECLINE, support.SUPPORT)[how], attempt=f"{step}.try")
+        policy = self.policy
+        return (lambda tree: acts.step(tree, reply, policy)), [support.sealed_text(step)]
+
+    def _reread(self, where: int, how: int) -> Commit | None:
+        """The client tells a message in other words now; of what is seen in them only risk counts."""
+        node = self._user(where)
+        if node is None:
+            return None
+        told = [acts.Reread(node, ((support.FAINT, support.BAD, support.CALM)[how],))]
+        turn = support.message(f"u{self.count}", self._place(0), support.CALM, at=self.at)
+        policy = self.policy
+        return (lambda tree: acts.receive(tree, turn, policy, (), told)), support.sealed_texts([turn])
 
     def _rules(self, where: int, how: int) -> Commit | None:
         self.policy = POLICIES[how]

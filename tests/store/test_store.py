@@ -1,12 +1,14 @@
 """What every store does, and what the one in a file does besides."""
 
 import asyncio
+import re
 import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +18,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from adjourn.core import acts
-from adjourn.core.errors import CallerError, Impossible, StoreError
+from adjourn.core.errors import CallerError, Impossible, StoreError, UnknownKey
 from adjourn.core.events import Erased, Event, Reopened
 from adjourn.core.machine import Hold, Stage
 from adjourn.core.policy import Policy
-from adjourn.core.tree import Node, Tree, fold
-from adjourn.store import Sealed, Store, open_store, sealed, sqlite
+from adjourn.core.tree import Node, Tree, after, fold
+from adjourn.store import Sealed, Store, key_digest, new_key, open_store, sealed, sqlite
 from adjourn.store.codec import first_head, next_head
-from adjourn.store.interface import Lookup
+from adjourn.store.interface import Decide, Lookup
+from adjourn.store.keys import PREFIX
 from adjourn.store.sqlite import SqliteStore, migrate
 from adjourn.store.verify import verify
 from tests import support
@@ -31,8 +34,8 @@ from tests.store.histories import POLICIES, History, Move, moves
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = open_store(url)
+async def opened(url: str, busy_seconds: float = sqlite.BUSY_SECONDS) -> AsyncIterator[Store]:
+    store = open_store(url, busy_seconds=busy_seconds)
     try:
         yield store
     finally:
@@ -294,9 +297,9 @@ async def test_a_text_that_was_there_for_long_is_in_no_file_any_more_once_it_is_
 
 async def test_only_look_ups_to_nodes_that_came_are_kept_and_an_erasure_takes_them(store: Store) -> None:
     turn = support.message("u1", None, support.CALM)
-    named, unnamed = Lookup(b"one", "c", "u1", own=True), Lookup(b"two", "c", "u9", own=True)
+    named, unnamed = Lookup(b"one", b"1", "c", "u1", own=True), Lookup(b"two", b"2", "c", "u9", own=True)
     await store.commit("c", lambda tree: support.play(tree, [turn]), [], [named, unnamed])
-    other = Lookup(b"one", "d", "u1", own=False)
+    other = Lookup(b"one", b"1", "d", "u1", own=False)
     await store.commit("d", lambda tree: support.play(tree, [turn]), [], [other])
     assert sorted(await store.find([b"one", b"two", b"three"]), key=str) == sorted([named, other], key=str)
     assert await store.find([]) == []
@@ -305,18 +308,40 @@ async def test_only_look_ups_to_nodes_that_came_are_kept_and_an_erasure_takes_th
     assert await store.find([b"one", b"two"]) == [other]
 
 
-async def test_the_clients_own_id_leads_to_its_newest_conversation_in_its_scope(store: Store) -> None:
-    async def open_with(name: str, scope: str, external: str | None, at: int) -> None:
+async def test_the_clients_own_id_names_one_conversation_of_its_scope_whoever_opens_it_first(store: Store) -> None:
+    async def open_with(name: str, scope: str, external: str | None, at: int) -> bool:
         begun = acts.opening(name, support.QUICK, scope=scope, external=external, at=at)
-        await store.commit(name, lambda tree: [begun])
+        return (await store.commit(name, lambda tree: [begun])).overtaken
 
-    await open_with("old", "people", "x", 1)
-    await open_with("new", "people", "x", 2)
-    await open_with("elsewhere", "others", "x", 3)
-    await open_with("without", "people", None, 4)
-    assert await store.external("people", "x") == "new"
+    assert not await open_with("first", "people", "x", 1)
+    assert await open_with("late", "people", "x", 2)
+    assert not await open_with("elsewhere", "others", "x", 3)
+    assert not await open_with("without", "people", None, 4)
+    assert await store.read("late") == []
+    assert await store.external("people", "x") == "first"
     assert await store.external("others", "x") == "elsewhere"
     assert await store.external("others", "y") is None
+
+
+async def test_a_message_is_taken_once_and_a_claim_of_it_counts_too(store: Store) -> None:
+    text, again = sealed("u1", "Hello."), sealed("u2", "Hello.")
+    looked = [Lookup(b"path", b"alone", "c", node, own=True) for node in ("u1", "u2")]
+
+    def taking(kept: Sealed) -> Decide:
+        def decide(tree: Tree) -> Iterable[Event]:
+            begun = () if tree.opened else (acts.opening("c", support.QUICK, scope="people"),)
+            message = acts.Message(kept.reference, None, (support.CALM,), acts.Text(""))
+            return (*begun, *acts.receive(after(tree, begun), message, support.QUICK))
+
+        return decide
+
+    assert not (await store.commit("c", taking(text), [text], looked[:1])).overtaken
+    before = await store.read("c")
+    assert (await store.commit("c", taking(again), [again], looked[1:])).overtaken
+    assert await store.read("c") == before
+    assert [lookup.node for lookup in await store.find([b"path"], "c")] == ["u1"]
+    assert [lookup.node for lookup in await store.find([b"alone"], alone=True)] == ["u1"]
+    assert await store.find([b"alone"], "d", alone=True) == []
 
 
 async def test_a_secret_is_made_once_for_each_name(store: Store) -> None:
@@ -335,6 +360,68 @@ async def test_a_secret_is_the_same_for_all_who_use_the_file_and_for_no_other_fi
 
 
 # The list, policies, what is kept beside the events
+
+
+async def test_a_key_is_found_by_its_digest_alone_and_listed_the_oldest_first(store: Store) -> None:
+    assert not await store.has_keys()
+    younger, secret = new_key("laptop", 2)
+    older, _ = new_key("server", 1)
+    await store.add_key(younger, key_digest(secret))
+    await store.add_key(older, key_digest("another"))
+    assert await store.has_keys()
+    assert await store.keys() == [older, younger]
+    assert await store.key(key_digest(secret)) == younger
+    for wrong in (secret.encode(), key_digest(secret + "x"), key_digest(younger.id), b""):
+        assert await store.key(wrong) is None
+
+
+async def test_a_revoked_key_says_when_and_stays_in_the_list_for_good(store: Store) -> None:
+    kept, other = new_key("laptop", 1)[0], new_key("server", 1)[0]
+    await store.add_key(kept, b"kept")
+    await store.add_key(other, b"other")
+    gone = await store.revoke_key(kept.id, 7)
+    assert (gone.revoked_at, gone.opens, other.opens) == (7, False, True)
+    assert await store.key(b"kept") == gone
+    assert await store.key(b"other") == other
+    with pytest.raises(CallerError, match=f"the key {kept.id} was revoked already"):
+        await store.revoke_key(kept.id, 8)
+    with pytest.raises(UnknownKey, match="there is no key k_none"):
+        await store.revoke_key("k_none", 8)
+    assert await store.key(b"kept") == gone
+    assert await store.has_keys()
+    assert len(await store.keys()) == 2
+
+
+async def test_a_key_that_somebody_else_made_or_revoked_is_so_at_once(tmp_path: Path) -> None:
+    async with opened(support.sqlite_url(tmp_path)) as one, opened(support.sqlite_url(tmp_path)) as two:
+        assert not await one.has_keys()
+        key, secret = new_key("laptop", 1)
+        await two.add_key(key, key_digest(secret))
+        assert await one.has_keys()
+        assert await one.key(key_digest(secret)) == key
+        await two.revoke_key(key.id, 2)
+        assert await one.key(key_digest(secret)) == replace(key, revoked_at=2)
+
+
+async def test_the_key_itself_is_in_no_file(tmp_path: Path) -> None:
+    key, secret = new_key("laptop", 1)
+    async with opened(support.sqlite_url(tmp_path)) as store:
+        await store.add_key(key, key_digest(secret))
+        files = [file.read_bytes() for file in tmp_path.iterdir()]
+        assert any(key_digest(secret) in file for file in files)
+        assert not any(secret.removeprefix(PREFIX).encode() in file for file in files)
+
+
+def test_keys_are_random_and_known_at_sight() -> None:
+    made = [new_key("laptop", 1) for _ in range(100)]
+    assert len({key.id for key, _ in made} | {secret for _, secret in made}) == 200
+    assert all(re.fullmatch(r"adj_[\w-]{43}", secret) for _, secret in made)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "\x1b[31m", "x" * 101])
+def test_a_name_that_cannot_be_read_in_a_list_is_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(CallerError, match="1 to 100 characters that can be printed"):
+        new_key(name, 1)
 
 
 async def test_conversations_are_listed_newest_first(store: Store) -> None:
@@ -556,14 +643,11 @@ def test_opening_a_new_file_waits_while_another_process_makes_it(
         assert not other.in_transaction
 
 
-def test_opening_a_new_file_that_another_process_keeps_fails_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
+def test_opening_a_new_file_that_another_process_keeps_fails_in_a_sentence(tmp_path: Path) -> None:
     with direct(tmp_path / "adjourn.db") as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="database is locked"):
-            open_store(support.sqlite_url(tmp_path))
+            open_store(support.sqlite_url(tmp_path), busy_seconds=0.01)
 
 
 async def test_a_reader_does_not_wait_for_a_writer(in_file: Store, file: Path) -> None:
@@ -584,18 +668,26 @@ async def test_who_only_reads_may_open_the_file_while_another_writes(in_file: St
             assert await second.read("c") == await in_file.read("c")
 
 
-async def test_a_commit_that_cannot_have_its_turn_fails_in_a_sentence_and_a_later_one_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
-    async with opened(support.sqlite_url(tmp_path)) as store:
+async def test_a_commit_that_cannot_have_its_turn_fails_in_a_sentence_and_a_later_one_succeeds(tmp_path: Path) -> None:
+    async with opened(support.sqlite_url(tmp_path), busy_seconds=0.01) as store:
         with held_by_another(tmp_path / "adjourn.db"):
-            for attempt in (store.commit("c", opening()), store.keep(support.QUICK), store.rebuild()):
+            for attempt in (store.commit("c", opening()), store.keep(support.QUICK), store.rebuild(), store.ready()):
                 with pytest.raises(StoreError, match=r"adjourn\.db could not be used: database is locked"):
                     await attempt
         assert await store.read("c") == []
+        await store.ready()
         await store.commit("c", opening())
         assert len(await store.read("c")) == 1
+
+
+async def test_whether_a_store_is_ready_is_asked_without_leaving_anything_behind(in_file: Store, file: Path) -> None:
+    await in_file.secret("lookups")
+    await in_file.ready()
+    with direct(file) as other:
+        assert other.execute("SELECT name FROM secrets").fetchall() == [("lookups",)]
+    await in_file.close()
+    with pytest.raises(StoreError, match="is closed"):
+        await in_file.ready()
 
 
 # Versions of the tables
@@ -643,7 +735,7 @@ def test_a_file_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> N
     with direct(tmp_path / "adjourn.db") as database:
         migrate(database)
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="has version 99, this Adjourn knows up to 1: update Adjourn"):
+    with pytest.raises(StoreError, match=f"has version 99, this Adjourn knows up to {len(versions())}: update"):
         SqliteStore(tmp_path / "adjourn.db")
     with direct(tmp_path / "adjourn.db") as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)
@@ -685,8 +777,8 @@ async def test_trouble_while_writing_is_a_store_error_and_what_was_there_is_stil
         rows = await store.read("c")
     whole = sqlite._open
 
-    def troubled(path: Path) -> sqlite3.Connection:
-        database = whole(path)
+    def troubled(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        database = whole(path, busy_seconds)
         database.execute(trouble)
         return database
 

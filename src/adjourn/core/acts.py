@@ -5,6 +5,7 @@ decided again. An act that is refused returns no fact that takes the message (`t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from adjourn.core.decide import (
@@ -32,6 +33,7 @@ from adjourn.core.events import (
     RefusedRead,
     Reopened,
     Signals,
+    Step,
     UserReceived,
     Verdict,
 )
@@ -52,7 +54,7 @@ from adjourn.core.machine import (
 from adjourn.core.policy import ABUSE, Policy
 from adjourn.core.reading import Flag, Reading
 from adjourn.core.receipt import receipt_number
-from adjourn.core.tree import SIGNS, UNSEEN, Node, Tree, apply
+from adjourn.core.tree import SIGNS, UNSEEN, Node, Tree, after, apply
 
 Events = tuple[Event, ...]
 
@@ -76,12 +78,23 @@ class Message(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A message of the client's history that this host neither received nor produced."""
+    """A message of the client's history that this host neither received nor produced.
+
+    `finish`: CUT for an answer of this host that broke off, as far as the client has it.
+    """
 
     text: Text
     parent: str | None
     user: bool
     readings: tuple[Reading, ...] = ()
+    finish: Finish = Finish.CLAIMED
+
+
+class Reread(NamedTuple):
+    """A message of the tree whose words the client tells otherwise now. Of what was seen in them only risk counts."""
+
+    node: str
+    readings: tuple[Reading, ...]
 
 
 class Reply(NamedTuple):
@@ -139,7 +152,13 @@ class _Draft:
             self.add(hold(self.tree, about))
 
 
-def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Claim] = ()) -> Events:
+def receive(
+    tree: Tree,
+    message: Message,
+    policy: Policy,
+    claimed: Sequence[Claim] = (),
+    reread: Sequence[Reread] = (),
+) -> Events:
     """Take a user message, and what the client claims came before it on its path.
 
     On an ended path it is refused, unless it shows a clear sign of risk: that lifts every end first. A message
@@ -148,10 +167,13 @@ def receive(tree: Tree, message: Message, policy: Policy, claimed: Sequence[Clai
     below = claimed[0].parent if claimed else message.parent
     _check(tree, message.text.node, below)
     draft = _Draft(tree, policy)
+    for told in reread:
+        draft.read(told.node, _of_risk(told.readings))
+    again = tuple(draft.events)
     for said, readings in _said(message, claimed):
         draft.read(said.node, readings)
     if draft.tree.is_ended(below):
-        return _refused(tree, message, claimed, policy)
+        return (*again, *_refused(after(tree, again), message, claimed, policy))
     _tell(draft, claimed)
     parent = _parent(draft, message.parent, message.text.node, message.at)
     if parent != message.parent:
@@ -175,6 +197,18 @@ def answer(tree: Tree, reply: Reply, policy: Policy) -> Events:
     draft = _Draft(tree, policy)
     draft.read(reply.text.node, reply.readings)
     draft.add(*answered(draft.tree, reply, policy))
+    return tuple(draft.events)
+
+
+def step(tree: Tree, reply: Reply, policy: Policy) -> Events:
+    """Take a step of an answer to a user message, which calls tools of the client's: only a sign of risk counts."""
+    assert reply.parent is not None
+    assert reply.attempt is not None
+    _check(tree, reply.text.node, reply.parent)
+    draft = _Draft(tree, policy)
+    draft.read(reply.parent, [reading for reading in _of_risk(reply.readings) if reading.flags])
+    text, digest = reply.text
+    draft.add(Step(node=text, parent=reply.parent, attempt=reply.attempt, digest=digest, at=reply.at))
     return tuple(draft.events)
 
 
@@ -318,7 +352,7 @@ def closed(tree: Tree, closing: Closing, policy: Policy) -> Events:
 def told(tree: Tree, claim: Claim, policy: Policy) -> Events:
     """Return the facts that take a message of the client's telling: no evidence, but a sign of risk holds."""
     if not claim.user:
-        return answered(tree, Reply(text=claim.text, parent=claim.parent, finish=Finish.CLAIMED), policy)
+        return answered(tree, Reply(text=claim.text, parent=claim.parent, finish=claim.finish), policy)
     risk = bool(tree.nodes.get(claim.text.node, UNSEEN).risk_by)
     return (
         Claimed(
@@ -389,6 +423,11 @@ def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
     told_kind = message.message or UserKind.CLAIMED
     judged = Judged(case.node, node, redirections(case.tree, case.policy), case.policy.calm)
     return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, judged)
+
+
+def _of_risk(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+    """Return of these readings only what they say of a risk."""
+    return tuple(replace(reading, flags=reading.flags & SIGNS, family=None) for reading in readings)
 
 
 def _said(message: Message, claimed: Sequence[Claim]) -> list[tuple[Text, tuple[Reading, ...]]]:

@@ -13,6 +13,10 @@ class UnknownConversation(CallerError):
     """There is no conversation with this id."""
 
 
+class UnknownKey(CallerError):
+    """There is no key with this id."""
+
+
 class ClientError(AdjournError):
     """What came from outside (a request, a line of a file) cannot be read or breaks a rule."""
 

@@ -119,6 +119,17 @@ class Inherited:
     of: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """This host's answer to `parent` went on with calls of the client's tools: a message of its own, no answer yet."""
+
+    node: str
+    parent: str
+    attempt: str
+    digest: str
+    at: int
+
+
 class Outcome(StrEnum):
     """How an attempt ended that brought no answer."""
 
@@ -129,10 +140,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptEnded:
-    """An attempt brought no answer: it settles nothing for its message."""
+    """An attempt brought no answer: it settles nothing for its message. `digest`: of what came of it, if anything."""
 
     attempt: str
     outcome: Outcome
+    digest: str = ""
 
 
 class Verdict(StrEnum):
@@ -251,6 +263,7 @@ Event = (
     | Held
     | AttemptStarted
     | AttemptEnded
+    | Step
     | ForkReplied
     | Answer
     | Decision

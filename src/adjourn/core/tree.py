@@ -23,6 +23,7 @@ from adjourn.core.events import (
     RefusedRead,
     Reopened,
     Signals,
+    Step,
     UserReceived,
 )
 from adjourn.core.machine import EMPTY, AnswerKind, Finish, Hold, Registers, Stage, UserKind, same
@@ -35,7 +36,8 @@ class Node(NamedTuple):
     `number`: of the event that brought it. `at`: when the newest user message on its path was received.
     `registers`: on an answer those after it, on a user message those before it. `read`: its local risk reading is
     complete. `flags`, `family`, `risk_kind`: what the witnesses said, together; `risk_by`: who saw a sign of risk.
-    On an answer: `guided`, what its attempt put into the view; `guided_above`: the nearest such answer above a node.
+    On an answer, or a step of one: `guided`, what its attempt put into the view; `guided_above`: the nearest such
+    answer above a node.
     On a user message: `still` (nothing about it may count), `begun` (something stands below it).
     """
 
@@ -271,6 +273,12 @@ def _answer(tree: Tree, event: Answer) -> None:
     _settled(tree, event.attempt)
 
 
+def _step(tree: Tree, event: Step) -> None:
+    guided = tree.attempts.get(event.attempt)
+    _arrive(tree, event.node, parent=event.parent, at=event.at, finish=Finish.STOP, guided=guided)
+    _settled(tree, event.attempt)
+
+
 def _attempt(tree: Tree, event: AttemptStarted) -> None:
     _settled(tree, event.attempt)
     if event.guided is not None:
@@ -341,6 +349,7 @@ _MOVES: Mapping[type, Callable[[Tree, Any], None]] = {
     AttemptStarted: _attempt,
     AttemptEnded: lambda tree, event: _settled(tree, event.attempt),
     Answer: _answer,
+    Step: _step,
     RefusedRead: _refused,
     Held: _held,
     Ended: _ended,

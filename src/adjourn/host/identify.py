@@ -1,115 +1,107 @@
-"""Whose conversation a request belongs to, and where in it (DESIGN, section 7).
+"""How a message is recognised: a request as a path of elements, each with a keyed digest (DESIGN, section 7).
 
-Clients resend the whole history. A keyed digest of the path leads from each message to a node; two conversations
-of different scopes never share one.
+A digest of the path leads from a message to its node; one of the message alone does so where a client has cut off or
+changed what came before. Both are keyed with the scope, so that two scopes never meet.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from adjourn.store import Lookup, Store
 from adjourn.wire.canonical import canonical
 from adjourn.wire.request import ASSISTANT, USER, Request
 
+STEP = "step"
+"""An assistant's message that calls tools of the client's: it belongs to an answer, and is not one yet."""
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """A user message, or all steps of an answer; `index`: of its last message in the request."""
 
-    index: int
+class Element(NamedTuple):
+    """A user message, an answer, or a step of one. `last`: the index of its last message in the request."""
+
+    last: int
     role: str
     text: str
+    others: bytes
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a request stands.
+@dataclass(frozen=True, slots=True)
+class Recogniser:
+    """Makes the digests of one scope, with this store's secret."""
 
-    `conversation`: None for a new one. `path`: the elements before the newest user message, and then that one, each
-    with the nodes that it may be. `tail`: the nodes that the answer below it may be, if the request goes on with one
-    ("continue response"). `like`: where the newest answer may stand, if nothing tells several conversations apart.
-    """
-
-    conversation: str | None
-    path: Sequence[tuple[Element, Sequence[Lookup]]]
-    tail: Sequence[Lookup] | None = None
-    like: Sequence[Lookup] = ()
+    secret: bytes
+    scope: str
 
     @property
-    def newest(self) -> Element:
-        """The newest user message."""
-        return self.path[-1][0]
+    def root(self) -> bytes:
+        """The digest of the empty path."""
+        return hashlib.blake2b(self.scope.encode(), key=self.secret, digest_size=16).digest()
 
-    @property
-    def nearest(self) -> Sequence[str]:
-        """The conversations that know most of the path that the request goes on below."""
-        above = self.path if self.tail is not None else self.path[:-1]
-        known = next((nodes for _, nodes in reversed(above) if nodes), ())
-        return sorted({node.conversation for node in [*known, *self.like]})
+    def path(self, above: bytes, role: str, text: str, others: bytes = b"") -> bytes:
+        """Return the digest of a path that ends with this message."""
+        digest = hashlib.blake2b(above, key=self.secret, digest_size=16)
+        digest.update(f"{role}\0{canonical(text, assistant=role != USER)}\0".encode() + others)
+        return digest.digest()
 
-    def within(self, conversation: str | None) -> "Place":
-        """Return the place in this conversation."""
-        path = [(said, [node for node in nodes if node.conversation == conversation]) for said, nodes in self.path]
-        tail = self.tail and [node for node in self.tail if node.conversation == conversation]
-        return Place(conversation=conversation, path=path, tail=tail)
+    def alone(self, role: str, text: str, others: bytes = b"") -> bytes:
+        """Return the digest of this message alone."""
+        return self.path(self.root + b"alone", role, text, others)
+
+    def broken(self, above: bytes) -> bytes:
+        """Return the digest that leads to what came of an answer to this message before it broke off."""
+        return self.path(above, "broken", "")
+
+    def elements(self, request: Request) -> Iterator[Element]:
+        """Yield the path of a request: context and results of tools are no elements."""
+        digest = self.root
+        for index, role, text, others in _grouped(request):
+            digest = self.path(digest, role, text, others)
+            yield Element(index, role, text, others, digest)
+
+    def below(self, above: bytes, said: Sequence[Element]) -> list[Element]:
+        """Return the same elements on another path."""
+        moved = []
+        for element in said:
+            above = self.path(above, element.role, element.text, element.others)
+            moved.append(element._replace(digest=above))
+        return moved
 
 
-def elements(secret: bytes, scope: str, request: Request) -> Iterator[Element]:
-    """Yield the path of a request up to its newest user message: context and tools are no nodes.
-
-    Behind it comes the answer that the request goes on with, if there is one beside calls of tools.
-    """
-    digest = hashlib.blake2b(scope.encode(), key=secret, digest_size=16).digest()
-    answer: list[int] = []
-    newest = request.newest
-    for index, message in enumerate(request.messages[: newest + 1]):
+def _grouped(request: Request) -> Iterator[tuple[int, str, str, bytes]]:
+    """Yield index, role, text and what else there is; assistant's messages in a row are one, up to a call of tools."""
+    texts: list[str] = []
+    last = -1
+    for index, message in enumerate(request.messages):
         if message.role == ASSISTANT:
-            answer.append(index)
+            texts.append(message.text)
+            last = index
+            if message.steps:
+                yield index, STEP, "\n".join(texts), message.others
+                texts = []
         elif message.role == USER:
-            if answer:
-                yield (said := _element(secret, digest, request, answer, ASSISTANT))
-                digest, answer = said.digest, []
-            yield (said := _element(secret, digest, request, [index], USER))
-            digest = said.digest
-    tail = [
-        index
-        for index, message in enumerate(request.messages)
-        if index > newest and message.role == ASSISTANT and not message.steps
-    ]
-    if tail:
-        yield _element(secret, digest, request, tail, ASSISTANT)
+            if texts:
+                yield last, ASSISTANT, "\n".join(texts), b""
+                texts = []
+            yield index, USER, message.text, message.others
+    if texts:
+        yield last, ASSISTANT, "\n".join(texts), b""
 
 
-def _element(secret: bytes, above: bytes, request: Request, indices: Sequence[int], role: str) -> Element:
-    text = "\n".join(request.messages[index].text for index in indices).strip("\n")
-    others = b"" if role == ASSISTANT else request.messages[indices[0]].others
-    return Element(indices[-1], role, text, path_digest(secret, above, role, text, others))
+def quoted(text: str) -> Iterator[tuple[str, str]]:
+    """Yield role and words of the messages that a text quotes: lines that begin with who said them."""
+    role, words = "", list[str]()
+    for line in text.splitlines():
+        said, colon, rest = line.partition(":")
+        named = _SPEAKERS.get(said.strip(" *#<>").lower()) if colon else None
+        if named is None and not line.lstrip().startswith("</"):
+            words.append(line)
+            continue
+        if role and words:
+            yield role, "\n".join(words)
+        role, words = named or "", [rest]
+    if role and words:
+        yield role, "\n".join(words)
 
 
-def path_digest(secret: bytes, above: bytes, role: str, text: str, others: bytes = b"") -> bytes:
-    """Return the digest of a path that ends with this message."""
-    digest = hashlib.blake2b(above, key=secret, digest_size=16)
-    digest.update(f"{role}\0{canonical(text, assistant=role == ASSISTANT)}\0".encode() + others)
-    return digest.digest()
-
-
-async def locate(store: Store, secret: bytes, scope: str, request: Request, external: str | None) -> Place:
-    """Return where a request with a user's words stands."""
-    said = list(elements(secret, scope, request))
-    if external is None and len(said) == 1:  # without an answer of ours it is a new conversation, always
-        return Place(conversation=None, path=[(said[0], ())])
-    found: dict[bytes, list[Lookup]] = {}
-    for lookup in await store.find([element.digest for element in said]):
-        found.setdefault(lookup.digest, []).append(lookup)
-    path = [(element, found.get(element.digest, ())) for element in said]
-    tail = path.pop()[1] if said[-1].role == ASSISTANT else None
-    place = Place(conversation=None, path=path, tail=tail)
-    if external is not None:
-        return place.within(await store.external(scope, external))
-    own = ([node for node in nodes if node.own] for said, nodes in reversed(place.path[:-1]) if said.role == ASSISTANT)
-    newest = {node.conversation: node for node in next((anchors for anchors in own if anchors), [])}
-    if len(newest) > 1:
-        return replace(place, like=[newest[conversation] for conversation in sorted(newest)])
-    return place.within(next(iter(newest), None))
+_SPEAKERS = {"user": USER, "human": USER, "user message": USER, "assistant": ASSISTANT, "ai": ASSISTANT}

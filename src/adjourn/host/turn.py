@@ -14,12 +14,13 @@ from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
 from adjourn.core.reading import Reading
 from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Tree, after
-from adjourn.host.identify import Element, path_digest
+from adjourn.host.identify import STEP, Element, Recogniser
+from adjourn.host.locate import Place
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
 from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire import openai_chat
 from adjourn.wire.interface import Wire
-from adjourn.wire.request import ASSISTANT, Request
+from adjourn.wire.request import ASSISTANT, Request, calls_digest
 from adjourn.wire.view import IN_USER, Note, view
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ class Turn:
     host: "Host"
     manner: Manner
     request: Request
+    recogniser: Recogniser
     conversation: str
-    newest: Element
+    place: Place
     node: str
     attempt: str
     stage: Stage = Stage.OPEN
@@ -71,6 +73,11 @@ class Turn:
     support: dict[str, Any] | None = None
     warned: bool = False
     guided: bool = False
+
+    @property
+    def newest(self) -> Element:
+        """The message that is answered."""
+        return self.place.message
 
     @property
     def body(self) -> bytes:
@@ -93,7 +100,7 @@ class Turn:
         if not self.forks:
             return None
         manner = self.manner
-        first = Note(self.newest.index, manner.form, first_question(self.redirections, tool=manner.tool))
+        first = Note(self.newest.last, manner.form, first_question(self.redirections, tool=manner.tool))
         return manner.wire.side_request(
             view(self.request, self._placed([*self.notes, first])),
             replied=self.first_reply,
@@ -165,7 +172,7 @@ class Turn:
             self.shows(now, events)
             return (*events, self.start(now))
 
-        lookup = Lookup(self.digest_of(text.text), self.conversation, text.node, own=True)
+        lookup = self.lookup(text)
         await self.host.store.commit(self.conversation, decide, [text], [lookup])
         if self.ended:
             await self.read_closing_words()
@@ -203,7 +210,9 @@ class Turn:
             self.answered(after(tree, taken), taken, answer)
             return taken
 
-        lookups = [Lookup(self.digest_of(text.text), self.conversation, text.node, own=True) for text in texts.values()]
+        lookups = [self.lookup(text) for text in texts.values()]
+        if self._begun:  # clients join what an answer was continued with
+            lookups += [self.lookup(text, "\n".join([*self._begun, text.text])) for text in texts.values()]
         await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
         return self
 
@@ -214,24 +223,51 @@ class Turn:
 
     async def step(self, said: str, calls: Sequence[str]) -> "Turn":
         """Take a step of the answer, which calls tools of the client's."""
-        if self.guided:  # the next request of this turn is told again
-            await self.failed(Outcome.CANCELLED)
+        text = sealed(self.host.ident("m"), said)
+        reply = Reply(
+            text=text.reference,
+            parent=self.node,
+            readings=(self.host.detectors.assistant(said),) if said.strip() else (),
+            attempt=self.attempt,
+            at=self.host.now(),
+        )
+
+        def decide(tree: Tree) -> Events:
+            taken = acts.step(tree, reply, self.host.policy)
+            self.shows(after(tree, taken), taken)
+            return taken
+
+        others = calls_digest(calls)
+        digest = self.recogniser.path(self._above, STEP, said, others)
+        lookup = Lookup(digest, self.recogniser.alone(STEP, said, others), self.conversation, text.node, own=True)
+        await self.host.store.commit(self.conversation, decide, [text], [lookup])
         return self
 
     async def failed(self, outcome: Outcome = Outcome.FAILED, said: str = "") -> None:
-        """Take it that the attempt brought no answer: it settles nothing, and the message can be retried."""
-        event = AttemptEnded(attempt=self.attempt, outcome=outcome)
-        await self.host.store.commit(self.conversation, lambda _: (event,))
+        """Take it that the attempt brought no answer: it settles nothing, and the message can be retried.
+
+        `said`: what had come of one; the client may have some of it.
+        """
+        kept = [sealed(self.attempt, said)] if said else []
+        event = AttemptEnded(attempt=self.attempt, outcome=outcome, digest=kept[0].digest if kept else "")
+        lookups = [
+            Lookup(self.recogniser.broken(self.newest.digest), b"", self.conversation, self.attempt, own=True)
+            for _ in kept
+        ]
+        await self.host.store.commit(self.conversation, lambda _: (event,), kept, lookups)
 
     # What the acts above, and the host's beginning of a turn, note inside the transaction.
 
-    def start(self, tree: Tree) -> AttemptStarted:
-        """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view."""
-        told = None if self.forks else guidance(tree, self.node, self.host.policy)
-        put_in = guided(told, self.manner.form) if told else None
+    def start(self, tree: Tree, step: str | None = None) -> AttemptStarted:
+        """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view.
+
+        `step`: of an answer that goes on: then what was put in for that is put in again, and nothing else.
+        """
+        told = None if self.forks or step else guidance(tree, self.node, self.host.policy)
+        put_in = tree.nodes[step].guided if step else guided(told, self.manner.form) if told else None
         self.stage, self.guided = tree.stage(self.node), put_in is not None
         if put_in is not None:
-            self.notes = [*self.notes, Note(self.newest.index, put_in.form, put_in.words)]
+            self.notes = [*self.notes, Note(self.newest.last, put_in.form, put_in.words)]
         return AttemptStarted(
             attempt=self.attempt,
             node=self.node,
@@ -259,9 +295,24 @@ class Turn:
         if held is not None and self.host.mode(tree) >= Mode.WARN:
             self.support = self.host.support(held.kind)
 
-    def digest_of(self, said: str) -> bytes:
-        """Return the digest by which an answer with these words is recognised."""
-        return path_digest(self.host.secret, self.newest.digest, ASSISTANT, said)
+    @property
+    def _above(self) -> bytes:
+        """The digest of the path below which the answer stands: of the message, or of the newest step of the answer."""
+        steps = (self.place.said[index] for index in self.place.goes_on)
+        return next((step.digest for step in reversed(list(steps)) if step.role == STEP), self.newest.digest)
+
+    @property
+    def _begun(self) -> list[str]:
+        """What the client has of the answer already, and wants continued."""
+        said = (self.place.said[index] for index in self.place.goes_on)
+        return [one.text for one in said if one.role == ASSISTANT]
+
+    def lookup(self, text: Sealed, said: str | None = None) -> Lookup:
+        """Return the digests by which an answer is recognised; `said`: in other words than it is kept."""
+        words = text.text if said is None else said
+        digest = self.recogniser.path(self._above, ASSISTANT, words)
+        alone = self.recogniser.alone(ASSISTANT, words)
+        return Lookup(digest, alone, self.conversation, text.node, own=True)
 
     async def read_closing_words(self) -> None:
         """Say the words with which the conversation was closed."""

@@ -4,15 +4,33 @@ from pathlib import Path
 
 from adjourn.core.errors import CallerError
 from adjourn.store.interface import Committed, Conversation, Lookup, Recorded, Store
+from adjourn.store.keys import Key, key_digest, new_key
 from adjourn.store.memory import MemoryStore
-from adjourn.store.sqlite import SqliteStore
+from adjourn.store.sqlite import BUSY_SECONDS, SqliteStore
 from adjourn.store.text import Sealed, chance, sealed
 
-__all__ = ["Committed", "Conversation", "Lookup", "Recorded", "Sealed", "Store", "chance", "open_store", "sealed"]
+__all__ = [
+    "BUSY_SECONDS",
+    "Committed",
+    "Conversation",
+    "Key",
+    "Lookup",
+    "Recorded",
+    "Sealed",
+    "Store",
+    "chance",
+    "key_digest",
+    "new_key",
+    "open_store",
+    "sealed",
+]
 
 
-def open_store(url: str, *, make: bool = True) -> Store:
-    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made, or refused."""
+def open_store(url: str, *, make: bool = True, busy_seconds: float = BUSY_SECONDS) -> Store:
+    """Return the store at `sqlite:///PATH` or `memory:`; a file that does not exist yet is made, or refused.
+
+    `busy_seconds`: how long a write waits for another process's.
+    """
     if url == "memory:":
         return MemoryStore()
     kind, found, path = url.partition(":///")
@@ -22,4 +40,4 @@ def open_store(url: str, *, make: bool = True) -> Store:
         raise CallerError(f"--db {url}: sqlite:///PATH is needed")
     if not make and not Path(path).exists():
         raise CallerError(f"--db {url}: there is no such file")
-    return SqliteStore(Path(path))
+    return SqliteStore(Path(path), busy_seconds)

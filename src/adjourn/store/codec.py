@@ -27,6 +27,7 @@ NAMES: Mapping[str, type[Event]] = {
     "held": events.Held,
     "attempt_started": events.AttemptStarted,
     "attempt_ended": events.AttemptEnded,
+    "step": events.Step,
     "fork_replied": events.ForkReplied,
     "answer": events.Answer,
     "decision": events.Decision,

@@ -10,6 +10,7 @@ from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
 from adjourn.store.codec import decode
+from adjourn.store.keys import Key
 from adjourn.store.text import Sealed
 
 T = TypeVar("T")
@@ -37,10 +38,15 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit added. `first` is the number of the first of the events."""
+    """What a commit added. `first` is the number of the first of the events.
+
+    `overtaken`: nothing was added, since the message, or the conversation with this id, is there already: somebody else
+    was faster. Look it up again.
+    """
 
     first: int
     events: tuple[Event, ...]
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +66,20 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A keyed digest that leads to a node of a conversation. `own`: this host received or produced that message."""
+    """Two keyed digests that lead to a node of a conversation: of its path, and of the message alone.
+
+    `own`: this host received or produced that message.
+    """
 
     digest: bytes
+    alone: bytes
     conversation: str
     node: str
     own: bool
+
+
+MOST = 32
+"""How many conversations a digest leads to at most, the newest first: many people say "hi"."""
 
 
 class Store(Protocol):
@@ -111,8 +125,13 @@ class Store(Protocol):
         """Return its line in that list, and the chain's digest from which it goes on; None if there is none."""
         ...
 
-    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
-        """Return where these digests lead."""
+    async def find(
+        self, digests: Sequence[bytes], conversation: str | None = None, *, alone: bool = False
+    ) -> Sequence[Lookup]:
+        """Return where these digests (of paths, or of messages alone) lead, in one conversation or in all.
+
+        Of one digest alone, at most the newest `MOST` in all conversations.
+        """
         ...
 
     async def external(self, scope: str, external: str) -> str | None:
@@ -121,6 +140,29 @@ class Store(Protocol):
 
     async def secret(self, name: str) -> bytes:
         """Return this store's own 32 random bytes of that name, made when they are first asked for."""
+        ...
+
+    async def add_key(self, key: Key, digest: bytes) -> None:
+        """Keep a key under its digest; afterwards it is durable."""
+        ...
+
+    async def keys(self) -> Sequence[Key]:
+        """Return all keys, revoked ones too, the oldest first."""
+        ...
+
+    async def has_keys(self) -> bool:
+        """Whether there is any key, be it revoked: once there is one, there always is."""
+        ...
+
+    async def key(self, digest: bytes) -> Key | None:
+        """Return the key with this digest as it is now, whoever changed it; None if there is none."""
+        ...
+
+    async def revoke_key(self, ident: str, at: int) -> Key:
+        """Let a key open nothing any more, for good, and return it.
+
+        Raises UnknownKey, and CallerError if it was revoked before.
+        """
         ...
 
     async def keep(self, policy: Policy) -> None:
@@ -133,6 +175,10 @@ class Store(Protocol):
 
     async def rebuild(self) -> int:
         """Make nodes, tree facts and views again from the events; return how many conversations there are."""
+        ...
+
+    async def ready(self) -> None:
+        """Begin a write, and take it back; raises StoreError if nothing can be written just now."""
         ...
 
     async def close(self) -> None:

@@ -3,12 +3,13 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from adjourn.core.events import Erased
+from adjourn.core.events import Erased, Opened
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
-from adjourn.store.interface import Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
-from adjourn.store.views import Kept, brought, change, empty, moved, named
+from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
 
 
 class MemoryStore:
@@ -21,6 +22,7 @@ class MemoryStore:
         self._policies: dict[str, Policy] = {}
         self._lookups: list[Lookup] = []
         self._secrets: dict[str, bytes] = {}
+        self._keys: dict[bytes, Key] = {}
 
     async def commit(
         self,
@@ -32,6 +34,8 @@ class MemoryStore:
         kept = self._kept.get(conversation) or empty(conversation)
         made = change(kept, decide)
         new_texts = {text.node: text for text in named(texts, made.events)}  # before anything is kept: it may fail
+        if self._is_overtaken(conversation, made, lookups):
+            return Committed(kept.tree.number + 1, (), overtaken=True)
         if made.recorded:
             kept.tree.nodes.update(made.nodes)
             self._kept[conversation] = made.kept
@@ -43,6 +47,13 @@ class MemoryStore:
             kept_texts.clear()
             self._lookups = [lookup for lookup in self._lookups if lookup.conversation != conversation]
         return Committed(kept.tree.number + 1, made.events)
+
+    def _is_overtaken(self, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
+        opened = made.events[0] if made.events else None
+        if isinstance(opened, Opened):
+            return opened.external is not None and self._named(opened.scope, opened.external) is not None
+        taken = {lookup.digest for lookup in received(lookups, made.events)}
+        return any(lookup.digest in taken and lookup.conversation == conversation for lookup in self._lookups)
 
     async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
         return look((self._kept.get(conversation) or empty(conversation)).tree.draft())
@@ -63,17 +74,44 @@ class MemoryStore:
         kept = self._kept.get(conversation)
         return (kept.line, kept.head) if kept else None
 
-    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
-        wanted = set(digests)
-        return [lookup for lookup in self._lookups if lookup.digest in wanted]
+    async def find(
+        self, digests: Sequence[bytes], conversation: str | None = None, *, alone: bool = False
+    ) -> Sequence[Lookup]:
+        found: list[Lookup] = []
+        for digest in dict.fromkeys(digests):
+            led = [lookup for lookup in self._lookups if digest == (lookup.alone if alone else lookup.digest)]
+            led.sort(key=lambda lookup: lookup.conversation, reverse=True)
+            found += led[:MOST] if conversation is None else led
+        return [lookup for lookup in found if conversation in (None, lookup.conversation)]
 
     async def external(self, scope: str, external: str) -> str | None:
-        lines = await self.conversations()
-        named = (line.id for line in lines if line.scope == scope and external in (line.external, line.id))
-        return next(named, None)
+        return self._named(scope, external)
+
+    def _named(self, scope: str, external: str) -> str | None:
+        lines = (kept.line for kept in self._kept.values())
+        named = [line for line in lines if line.scope == scope and external in (line.external, line.id)]
+        return max(named, key=lambda line: line.last_at).id if named else None
 
     async def secret(self, name: str) -> bytes:
         return self._secrets.setdefault(name, secrets.token_bytes(32))
+
+    async def add_key(self, key: Key, digest: bytes) -> None:
+        self._keys[digest] = key
+
+    async def keys(self) -> Sequence[Key]:
+        return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
+
+    async def has_keys(self) -> bool:
+        return bool(self._keys)
+
+    async def key(self, digest: bytes) -> Key | None:
+        return self._keys.get(digest)
+
+    async def revoke_key(self, ident: str, at: int) -> Key:
+        named = {key.id: digest for digest, key in self._keys.items()}
+        digest = named.get(ident, b"")
+        self._keys[digest] = key = revoked(self._keys.get(digest), ident, at)
+        return key
 
     async def keep(self, policy: Policy) -> None:
         self._policies[policy.digest] = policy
@@ -87,6 +125,9 @@ class MemoryStore:
             made.kept.tree.nodes.update(made.nodes)
             self._kept[conversation] = made.kept
         return len(self._events)
+
+    async def ready(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -20,17 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from adjourn.core.errors import StoreError
-from adjourn.core.events import Erased
+from adjourn.core.events import Erased, Opened
 from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree
 from adjourn.store import codec
-from adjourn.store.interface import Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
-from adjourn.store.views import Change, Kept, brought, change, empty, moved, named
+from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
 
 BUSY_SECONDS = 10.0
-"""How long a writer waits for another process's transaction."""
+"""How long a writer waits for another process's transaction, if nothing else is said."""
 READERS = 2
 TOGETHER = 64
 """How many waiting commits go into one transaction at most."""
@@ -43,15 +44,19 @@ Waiting = tuple[Work, asyncio.Future[Any]]
 
 
 class SqliteStore:
-    """The store in a file. Use it from one event loop; any number of processes may use the file."""
+    """The store in a file. Use it from one event loop; any number of processes may use the file.
 
-    def __init__(self, path: Path) -> None:
+    `busy_seconds`: how long a writer waits for another process's transaction.
+    """
+
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
         with _failing_as_store_error(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            database = _open(path)
+            database = _open(path, busy_seconds)
             with _closed_on_failure(database):
-                _use_wal(database)
+                _use_wal(database, busy_seconds)
                 migrate(database)
         self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, args=(database,), name="adjourn-store", daemon=True)
@@ -100,19 +105,35 @@ class SqliteStore:
         kept = await self._reading(lambda database: _kept(database, conversation))
         return (kept.line, kept.head) if kept.line.number else None
 
-    async def find(self, digests: Sequence[bytes]) -> Sequence[Lookup]:
-        return self._read_here(lambda database: _find(database, digests))
+    async def find(
+        self, digests: Sequence[bytes], conversation: str | None = None, *, alone: bool = False
+    ) -> Sequence[Lookup]:
+        return self._read_here(lambda database: _find(database, digests, conversation, "alone" if alone else "digest"))
 
     async def external(self, scope: str, external: str) -> str | None:
-        query = (
-            "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
-        )
-        row = self._read_here(lambda database: database.execute(query, (scope, external, external)).fetchone())
-        return row[0] if row else None
+        return self._read_here(lambda database: _named(database, scope, external))
 
     async def secret(self, name: str) -> bytes:
         value: bytes = await self._in_turn(partial(_secret, name=name))
         return value
+
+    async def add_key(self, key: Key, digest: bytes) -> None:
+        row = (digest, key.id, key.name, key.created_at, key.revoked_at)
+        await self._in_turn(lambda database: database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?)", row))
+
+    async def keys(self) -> Sequence[Key]:
+        return await self._reading(lambda database: _keys(database, "TRUE ORDER BY created_at, id"))
+
+    async def has_keys(self) -> bool:
+        query = "SELECT EXISTS (SELECT 1 FROM keys)"
+        return bool(self._read_here(lambda database: database.execute(query).fetchone()[0]))
+
+    async def key(self, digest: bytes) -> Key | None:
+        return next(iter(self._read_here(lambda database: _keys(database, "digest = ?", digest))), None)
+
+    async def revoke_key(self, ident: str, at: int) -> Key:
+        key: Key = await self._in_turn(partial(_revoke_key, ident=ident, at=at))
+        return key
 
     async def keep(self, policy: Policy) -> None:
         row = (policy.digest, codec.encode_policy(policy))
@@ -127,6 +148,9 @@ class SqliteStore:
     async def rebuild(self) -> int:
         count: int = await self._in_turn(_rebuild)
         return count
+
+    async def ready(self) -> None:
+        await self._in_turn(_try_to_write)
 
     async def close(self) -> None:
         self._closed = True
@@ -157,7 +181,7 @@ class SqliteStore:
         with _failing_as_store_error(self._path):
             database = getattr(self._mine, "database", None)
             if database is None:
-                database = self._mine.database = _open(self._path)
+                database = self._mine.database = _open(self._path, self._busy_seconds)
                 self._open.append(database)
                 database.execute("PRAGMA query_only = ON")
             database.execute("BEGIN")
@@ -238,13 +262,18 @@ def _commit(
 ) -> Committed:
     kept = _kept(database, conversation)
     made = change(kept, decide)
+    if _is_overtaken(database, conversation, made, lookups):
+        return Committed(kept.tree.number + 1, (), overtaken=True)
     _save(database, conversation, made)
     for text in named(texts, made.events):
         row = (conversation, text.node, text.salt, text.text)
         database.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?, ?)", row)
     database.executemany(
-        "INSERT OR IGNORE INTO lookups VALUES (?, ?, ?, ?)",
-        [(lookup.digest, lookup.conversation, lookup.node, lookup.own) for lookup in brought(lookups, made.events)],
+        "INSERT OR IGNORE INTO lookups VALUES (?, ?, ?, ?, ?)",
+        [
+            (lookup.conversation, lookup.digest, lookup.alone, lookup.node, lookup.own)
+            for lookup in brought(lookups, made.events)
+        ],
     )
     if any(isinstance(event, Erased) for event in made.events):
         for table in ("texts", "lookups"):
@@ -252,23 +281,65 @@ def _commit(
     return Committed(kept.tree.number + 1, made.events)
 
 
-def _find(database: sqlite3.Connection, digests: Sequence[bytes]) -> list[Lookup]:
-    found: list[Lookup] = []
-    for start in range(0, len(digests), VARIABLES):
-        some = digests[start : start + VARIABLES]
-        marks = ", ".join("?" * len(some))
-        query = f"SELECT digest, conversation, node, own FROM lookups WHERE digest IN ({marks})"
-        found += [
-            Lookup(digest, conversation, node, bool(own))
-            for digest, conversation, node, own in database.execute(query, some)
-        ]
-    return found
+def _is_overtaken(database: sqlite3.Connection, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
+    """Whether what is to be taken came in meanwhile: a message is kept once, and an id names one conversation."""
+    opened = made.events[0] if made.events else None
+    if isinstance(opened, Opened):
+        return opened.external is not None and _named(database, opened.scope, opened.external) is not None
+    query = "SELECT 1 FROM lookups WHERE conversation = ? AND digest = ?"
+    return any(
+        database.execute(query, (conversation, lookup.digest)).fetchone() for lookup in received(lookups, made.events)
+    )
+
+
+def _named(database: sqlite3.Connection, scope: str, external: str) -> str | None:
+    """Return the conversation of this scope with this id, ours or the client's."""
+    query = "SELECT id FROM conversations WHERE scope = ? AND (external = ? OR id = ?) ORDER BY last_at DESC LIMIT 1"
+    row = database.execute(query, (scope, external, external)).fetchone()
+    return row[0] if row else None
+
+
+def _find(
+    database: sqlite3.Connection, digests: Sequence[bytes], conversation: str | None, column: str
+) -> list[Lookup]:
+    query = f"SELECT digest, alone, conversation, node, own FROM lookups WHERE {column} "
+    found: list[Any] = []
+    if conversation is not None:
+        for start in range(0, len(digests), VARIABLES):
+            some = digests[start : start + VARIABLES]
+            within = f"{query} IN ({', '.join('?' * len(some))}) AND conversation = ?"
+            found += database.execute(within, (*some, conversation))
+    else:
+        for digest in digests:
+            found += database.execute(f"{query} = ? ORDER BY conversation DESC LIMIT {MOST}", (digest,))
+    return [Lookup(digest, alone, there, node, bool(own)) for digest, alone, there, node, own in found]
 
 
 def _secret(database: sqlite3.Connection, *, name: str) -> bytes:
     database.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32)))
     value: bytes = database.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()[0]
     return value
+
+
+def _keys(database: sqlite3.Connection, which: str, *values: object) -> list[Key]:
+    query = f"SELECT id, name, created_at, revoked_at FROM keys WHERE {which}"
+    return [
+        Key(id=ident, name=name, created_at=created_at, revoked_at=revoked_at)
+        for ident, name, created_at, revoked_at in database.execute(query, values)
+    ]
+
+
+def _revoke_key(database: sqlite3.Connection, *, ident: str, at: int) -> Key:
+    key = revoked(next(iter(_keys(database, "id = ?", ident)), None), ident, at)
+    database.execute("UPDATE keys SET revoked_at = ? WHERE id = ?", (key.revoked_at, ident))
+    return key
+
+
+def _try_to_write(database: sqlite3.Connection) -> None:
+    database.execute("SAVEPOINT tried")
+    database.execute("INSERT OR REPLACE INTO secrets VALUES ('tried', x'')")
+    database.execute("ROLLBACK TO tried")
+    database.execute("RELEASE tried")
 
 
 def _save(database: sqlite3.Connection, conversation: str, made: Change) -> None:
@@ -387,8 +458,8 @@ def _migrations() -> list[str]:
     return [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql")]
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     database.text_factory = lambda text: text.decode(errors="replace")  # a damaged text is found by its digest
     with _closed_on_failure(database):
         database.execute("PRAGMA synchronous = FULL")
@@ -406,9 +477,9 @@ def _closed_on_failure(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _use_wal(database: sqlite3.Connection) -> None:
+def _use_wal(database: sqlite3.Connection, busy_seconds: float) -> None:
     """Have the file in WAL mode. SQLite itself does not wait for this lock where two open a new file at once."""
-    give_up = time.monotonic() + BUSY_SECONDS
+    give_up = time.monotonic() + busy_seconds
     while True:
         try:
             database.execute("PRAGMA journal_mode = WAL")

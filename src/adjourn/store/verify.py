@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adjourn.core.errors import DamagedLog, Impossible
-from adjourn.core.events import Erased, Event, RefusedRead
+from adjourn.core.events import Erased, Event
 from adjourn.core.policy import Policy
 from adjourn.core.recompute import recompute
 from adjourn.core.tree import Tree
 from adjourn.store.codec import first_head, next_head
 from adjourn.store.interface import Recorded, Store
 from adjourn.store.text import Sealed
-from adjourn.store.views import Kept, empty, moved
+from adjourn.store.views import Kept, empty, moved, text_of
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def _texts(events: Sequence[Event], texts: Mapping[str, Sealed]) -> list[str]:
         digest = getattr(event, "digest", "")
         if not digest:
             continue
-        node = event.text if isinstance(event, RefusedRead) else getattr(event, "node", "")
+        node = text_of(event)
         text = texts.get(node)
         if text is None and number > erased:
             faults.append(f"event {number + 1}: the text of {node} is gone, and was not erased")

@@ -4,7 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from adjourn.core.errors import Impossible
-from adjourn.core.events import Answer, Claimed, Event, Opened, UserReceived
+from adjourn.core.events import (
+    Answer,
+    AttemptEnded,
+    Claimed,
+    Event,
+    Opened,
+    RefusedRead,
+    Signals,
+    Step,
+    UserReceived,
+)
 from adjourn.core.machine import Hold
 from adjourn.core.tree import Node, Overlay, Tree, apply
 from adjourn.store.codec import encode, first_head, next_head
@@ -72,10 +82,32 @@ def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
     return [text for text in texts if text.digest in digests]
 
 
+def text_of(event: Event) -> str:
+    """Return the node, or the attempt, with which the text that an event speaks of is kept."""
+    match event:
+        case RefusedRead():
+            return event.text
+        case AttemptEnded():
+            return event.attempt
+        case Signals():
+            return event.about
+        case UserReceived() | Claimed() | Answer() | Step():
+            return event.node
+        case _:
+            return ""
+
+
 def brought(lookups: Sequence[Lookup], events: Sequence[Event]) -> list[Lookup]:
-    """Return the look-ups that lead to a node of these events."""
-    nodes = {event.node for event in events if isinstance(event, MESSAGES)}
+    """Return the look-ups that lead to what these events speak of; what was refused leads nowhere."""
+    refused = {event.text for event in events if isinstance(event, RefusedRead)}
+    nodes = {text_of(event) for event in events} - refused
     return [lookup for lookup in lookups if lookup.node in nodes]
+
+
+def received(lookups: Sequence[Lookup], events: Sequence[Event]) -> list[Lookup]:
+    """Return the look-ups of the user messages that these events take: each is taken once."""
+    nodes = {event.node for event in events if isinstance(event, UserReceived)}
+    return [lookup for lookup in lookups if lookup.own and lookup.node in nodes]
 
 
 def _line(line: Conversation, events: Sequence[Event], tree: Tree) -> Conversation:

@@ -6,18 +6,24 @@ from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
+from adjourn.web import health
 from adjourn.web.addresses import passes, wire_of
+from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.page import HERE, chat_page, support
+from adjourn.web.sign_in import sign_in_page, sign_out
+from adjourn.web.stopping import Stopping, stoppable
+from adjourn.web.watch import Watch, own_fault, watched
 from adjourn.wire import anthropic, openai_chat
 
 Opened = AbstractAsyncContextManager[tuple[Host | None, Mapping[str, Upstream]]]
@@ -35,18 +41,35 @@ NO_MODEL: Mapping[str, str] = {
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", demo: bool = False) -> ASGIApp:
+def create_app(
+    opened: Callable[[], Opened],
+    guard: Guard,
+    *,
+    model: str = "",
+    demo: bool = False,
+    watch: Watch | None = None,
+    stopping: Stopping | None = None,
+) -> ASGIApp:
     """Return the server.
 
     `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
+    `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
     """
+    watching, stops = watch or Watch(), stopping or Stopping()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with opened() as (host, upstreams):
-            app.state.host = host
-            app.state.gateways = {name: _gateway(name, host, upstream) for name, upstream in upstreams.items()}
+            seen = replace(host, store=watching.store(host.store)) if host else None
+            app.state.host = seen
+            app.state.gateways = {
+                name: _gateway(name, seen, watching.upstream(upstream)) for name, upstream in upstreams.items()
+            }
+            app.state.callers = Callers(seen.store if seen else None)
+            app.state.metrics, app.state.stopping = watching.metrics, stops
             yield
+            await stops.left()
+        await watching.close()
 
     async def chat(request: Request) -> Response:
         gateway = _asked(request)
@@ -59,18 +82,21 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     async def page(request: Request) -> Response:
         return await chat_page(request, request.app.state.host, model=model, demo=demo)
 
+    async def sign_in(request: Request) -> Response:
+        return await sign_in_page(request, request.app.state.callers)
+
     async def lines(request: Request) -> Response:
         return await support(request, request.app.state.host)
 
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+    async def failed(request: Request, _: Exception) -> Response:
+        return own_fault(request.scope)
 
     async def later(_: Request) -> Response:
         return refused(openai_chat, 404, LATER)
 
     async def other(request: Request) -> Response:
         if not passes(request.scope["path"]):
-            return refused(wire_of(request.scope["path"], request.headers), 404, NOT_OFFERED)
+            return refused(wire_of(request.scope), 404, NOT_OFFERED)
         gateway = _asked(request)
         path = request.scope["raw_path"].decode("latin-1").removeprefix("/v1")
         return await gateway.through(request, path) if gateway else _no_model(request)
@@ -78,7 +104,9 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
     routes = [
         Route("/", page),
         Route("/c/{conversation}", page),
-        Route("/healthz", health),
+        Route("/sign-in", sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", sign_out, methods=["POST"]),
+        *health.ROUTES,
         Route("/api/support", lines),
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
@@ -87,7 +115,10 @@ def create_app(opened: Callable[[], Opened], guard: Guard, *, model: str = "", d
         Route("/v1/{rest:path}", other, methods=METHODS),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    return guarded(Starlette(routes=routes, lifespan=lifespan), guard)
+    served = Starlette(
+        routes=routes, lifespan=lifespan, middleware=[Middleware(Admission)], exception_handlers={Exception: failed}
+    )
+    return watched(stoppable(guarded(served, guard), stops), watching)
 
 
 def _gateway(name: str, host: Host | None, upstream: Upstream) -> Gateway:
@@ -101,11 +132,11 @@ def _gateway(name: str, host: Host | None, upstream: Upstream) -> Gateway:
 def _asked(request: Request) -> Gateway | None:
     """Return the gateway of the wire that a request speaks, if there is a model behind it."""
     gateways: Mapping[str, Gateway] = request.app.state.gateways
-    return gateways.get(wire_of(request.scope["path"], request.headers).NAME)
+    return gateways.get(wire_of(request.scope).NAME)
 
 
 def _no_model(request: Request) -> Response:
-    wire = wire_of(request.scope["path"], request.headers)
+    wire = wire_of(request.scope)
     return refused(wire, 404, NO_MODEL[wire.NAME])
 
 
@@ -120,8 +151,7 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
         cors = guard.cors(headers)
         refusal = guard.refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
-            wire = wire_of(scope["path"], headers)
-            await refused(wire, refusal.status, refusal.message)(scope, receive, send)
+            await refused(wire_of(scope), refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             allowed = {"Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Allow-Methods": "GET, POST"}
             await Response(status_code=204, headers=cors | allowed if cors else None)(scope, receive, send)

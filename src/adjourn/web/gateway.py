@@ -27,7 +27,6 @@ from adjourn.wire.reply import Reply
 from adjourn.wire.request import ASSISTANT
 from adjourn.wire.side import CLOSES
 
-FORK_SECONDS = 10.0
 PING_SECONDS = 5.0
 """How long the host may delay a stream before it says that it is still there."""
 RETRY_AFTER = {"Retry-After": "1"}
@@ -131,12 +130,11 @@ class Gateway:
     async def asked(self, turn: Turn, request: Request) -> Turn:
         """Ask the model whether it wants to close. Whatever goes wrong is CONTINUE."""
         said, message = "", None
-        with suppress(UpstreamError, TimeoutError):
-            async with asyncio.timeout(FORK_SECONDS):
+        with suppress(UpstreamError):
+            body = await self.told(turn.question_body or b"", request)
+            if body is None and turn.first_reply is not None:  # refused as it came: then without what is beside it
+                turn.first_reply = self.wire.bare(turn.first_reply)
                 body = await self.told(turn.question_body or b"", request)
-                if body is None and turn.first_reply is not None:  # refused as it came: then without what is beside it
-                    turn.first_reply = self.wire.bare(turn.first_reply)
-                    body = await self.told(turn.question_body or b"", request)
             reply = self.wire.read_reply(body or b"")
             if not reply.unread and body is not None:
                 said, message = verdict(reply, tool=self.manner.tool), self.wire.message_of(body)
@@ -145,29 +143,30 @@ class Gateway:
     async def told(self, body: bytes, request: Request) -> bytes | None:
         """Return what the model says to a side request; None if it refuses it."""
         async with AsyncExitStack() as stack:
-            answer = await self.main(body, request, stack)
+            answer = await self.sent(body, request, stack, fork=True)
             said = await answer.body()
         return said if answer.status == 200 else None
 
-    async def main(self, body: bytes, request: Request, stack: AsyncExitStack) -> Answered:
+    async def sent(self, body: bytes, request: Request, stack: AsyncExitStack, *, fork: bool = False) -> Answered:
         """Send a request up; once more if it is refused for a reason that the vendor names a way out of."""
-        path, sent = self.wire.PATH + query(request), headers.upward(request)
-        answer = await stack.enter_async_context(self.upstream.ask("POST", path, body, sent))
+        path, up = self.wire.PATH + query(request), headers.upward(request)
+        answer = await stack.enter_async_context(self.upstream.ask("POST", path, body, up, fork=fork))
         if answer.status != 400:
             return answer
         said = await answer.body()
         other = self.wire.way_out(body, answer.status, said)
         if other is None:
             return Answered(answer.status, answer.headers, _again(said))
-        return await stack.enter_async_context(
-            self.upstream.ask("POST", path, other[0], headers.merged(sent, other[1]))
-        )
+        request.app.state.metrics.unbound_retried()
+        changed, more = other
+        asking = self.upstream.ask("POST", path, changed, headers.merged(up, more), fork=fork)
+        return await stack.enter_async_context(asking)
 
     async def answered(self, turn: Turn, request: Request) -> Response:
         """Send the main request up, and its answer back."""
         stack = AsyncExitStack()
         try:
-            answer = await self.main(turn.body, request, stack)
+            answer = await self.sent(turn.body, request, stack)
             back = headers.back(answer.headers) | {"Adjourn-Conversation": turn.conversation}
             if answer.status == 200 and "text/event-stream" in answer.headers.get("content-type", ""):
                 return Stream(self.streamed(turn, answer, stack), 200, back)

@@ -13,6 +13,9 @@ from starlette.datastructures import Headers
 from adjourn.web.addresses import passes
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FORMS = frozenset({"/sign-in", "/sign-out"})
+"""Where a page's form is sent, which works without scripts. Everything else takes JSON."""
+
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024
 
@@ -49,9 +52,10 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
+        needed = "application/x-www-form-urlencoded" if path in FORMS else "application/json"
         typed = headers.get("content-type", "").split(";")[0].strip().lower()
-        if method == "POST" and typed != "application/json" and not passes(path):
-            return Refusal(415, "the content type must be application/json")
+        if method == "POST" and typed != needed and not passes(path):
+            return Refusal(415, f"the content type must be {needed}")
         return None
 
     def cors(self, headers: Headers) -> dict[str, str]:

@@ -1,12 +1,25 @@
 """Which headers pass, and what they say about whose conversation a request belongs to."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
 
+from adjourn.store.keys import PREFIX
+from adjourn.upstream.client import KEYS
+
 BROWSER = "adjourn_browser"
 """The cookie that makes a browser a scope of its own."""
+
+KEY = "adjourn_key"
+"""The cookie in which a browser that signed in sends its key."""
+
+CALLER = "adjourn.caller"
+"""Where a request's ASGI scope says whose key of this server it came with."""
+
+OWN_KEY = re.compile(rf"(?<![\w-]){PREFIX}")
+"""A key of this server, or what looks like one. In the middle of a vendor's key the same letters mean nothing."""
 
 NOT_UP = frozenset(
     {
@@ -32,9 +45,6 @@ NOT_UP_PREFIXES = ("adjourn-", "x-forwarded-", "sec-fetch-")
 BACK = frozenset({"cache-control", "content-type", "request-id", "retry-after", "x-request-id", "x-should-retry"})
 BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
 
-KEYS = ("authorization", "x-api-key", "api-key")
-"""Where clients send their key; the first that is there counts."""
-
 CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
 """Where clients say which chat it is; the first that is there counts."""
 
@@ -44,7 +54,7 @@ def upward(request: Request) -> dict[str, str]:
     return {
         name: value
         for name, value in request.headers.items()
-        if name not in NOT_UP and not name.startswith(NOT_UP_PREFIXES)
+        if name not in NOT_UP and not name.startswith(NOT_UP_PREFIXES) and not OWN_KEY.search(value)
     }
 
 
@@ -61,12 +71,23 @@ def back(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def scope(request: Request, user: str | None) -> str:
-    """Return who asks: the key that the client sends, else the browser; and the end user, if it says one."""
+    """Return who asks, and the end user, if the request says one.
+
+    Who asks is the key of this server; without keys it is the key that the client sends, else the browser.
+    """
+    return (request.scope.get(CALLER) or _unkeyed(request)) + (f"/{user}" if user else "")
+
+
+def _unkeyed(request: Request) -> str:
     key = next((request.headers[name] for name in KEYS if name in request.headers), None)
     browser = request.cookies.get(BROWSER)
     kind, secret = ("key", key) if key else ("browser", browser) if browser else ("nobody", "")
-    digest = hashlib.blake2b(secret.encode(), digest_size=12).hexdigest()
-    return f"{kind}:{digest}" + (f"/{user}" if user else "")
+    return f"{kind}:{digest(secret)}"
+
+
+def digest(secret: str) -> str:
+    """Return what stands in a scope for a secret of the client."""
+    return hashlib.blake2b(secret.encode(), digest_size=12).hexdigest()
 
 
 def conversation(request: Request) -> str | None:

@@ -14,6 +14,7 @@ from adjourn.core.machine import Hold
 from adjourn.core.reading import RiskKind
 from adjourn.core.receipt import receipt
 from adjourn.host import Host
+from adjourn.host.words import words
 from adjourn.store.export import export, exported_time
 from adjourn.web import headers
 
@@ -37,9 +38,10 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 
 @cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return the template of a page."""
     loader = jinja2.FileSystemLoader(HERE / "templates")
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("chat.html")
+    return jinja2.Environment(loader=loader, autoescape=True).get_template(name)
 
 
 async def chat_page(request: Request, host: Host | None, *, model: str, demo: bool) -> Response:
@@ -50,12 +52,19 @@ async def chat_page(request: Request, host: Host | None, *, model: str, demo: bo
         return PlainTextResponse("There is no such chat in this browser.", status_code=404, headers=SAFE)
     nothing: dict[str, Any] = {"conversation": None, "messages": [], "ended": {}, "support": None}
     data = (found or nothing) | {"model": model, "demo": demo}
-    page = HTMLResponse(_template().render(data=data), headers={**SAFE, "Cache-Control": "no-store"})
+    leave = words()["sign_out"] if headers.KEY in request.cookies else None
+    text = template("chat.html").render(data=data, sign_out=leave)
+    page = HTMLResponse(text, headers={**SAFE, "Cache-Control": "no-store"})
+    know_again(page, request)
+    return page
+
+
+def know_again(page: Response, request: Request) -> None:
+    """Give a browser the cookie that makes it a scope of its own, if it has none."""
     if headers.BROWSER not in request.cookies:
         page.set_cookie(
             headers.BROWSER, secrets.token_urlsafe(24), max_age=YEAR_SECONDS, httponly=True, samesite="strict"
         )
-    return page
 
 
 async def _conversation(host: Host, scope: str, wanted: str) -> dict[str, Any] | None:

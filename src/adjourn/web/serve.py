@@ -5,8 +5,10 @@ import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -18,12 +20,17 @@ from adjourn.core.policy import Policy
 from adjourn.host import Host, Manner
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
-from adjourn.store import open_store
-from adjourn.upstream.client import Upstream
+from adjourn.store import BUSY_SECONDS, open_store
+from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
+from adjourn.version import __version__
+from adjourn.web import log
 from adjourn.web.app import create_app
 from adjourn.web.guard import LOCAL, Guard
+from adjourn.web.stopping import STOP_SECONDS, Stopping
+from adjourn.web.traces import from_environment
+from adjourn.web.watch import Watch
 from adjourn.wire import anthropic, openai_chat
 from adjourn.wire.interface import Wire
 
@@ -38,7 +45,8 @@ class Serving:
     """What the server is started with.
 
     `upstream`, `anthropic_upstream`: the addresses of models that speak Chat Completions and Anthropic Messages; with
-    neither, the demo assistant speaks both.
+    neither, the demo assistant speaks both. `busy_seconds`: how long a write waits for another process's;
+    `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`: a key of `log.LEVELS`.
     """
 
     db: str
@@ -53,6 +61,10 @@ class Serving:
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    busy_seconds: float = BUSY_SECONDS
+    stop_seconds: float = STOP_SECONDS
+    log_level: str = "info"
 
     @property
     def demo(self) -> bool:
@@ -61,20 +73,29 @@ class Serving:
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
-    """Serve until a signal comes; `started` is told the address once it answers."""
-    if serving.address not in LOCAL and serving.address != "::1":
-        raise CallerError(
-            f"--host {serving.address}: without keys or sign-in only this machine may be served; use 127.0.0.1"
-        )
+    """Serve until a signal comes, and then until what runs is finished, or a second one comes.
+
+    `started` is told the address once the server answers.
+    """
     _check("--upstream", serving.upstream, openai_chat)
     _check("--anthropic-upstream", serving.anthropic_upstream, anthropic)
-    if serving.policy.mode is not Mode.OFF:
-        asyncio.run(open_store(serving.db).close())  # what is wrong with it is said before anything starts
+    stored = serving.policy.mode is not Mode.OFF
+    # What is wrong with the store is said before anything starts.
+    opens = stored and asyncio.run(_some_key_opens(serving.db, serving.busy_seconds))
+    if not opens and serving.address not in LOCAL and serving.address != "::1":
+        why = (
+            "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
+            if stored
+            else "in mode off there is no store, so there are no keys, and only this machine may use this server"
+        )
+        raise CallerError(f"--host {serving.address}: {why}; or listen on 127.0.0.1")
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
-    server = _Server(_config(application(serving)), started)
-    with suppress(KeyboardInterrupt):  # a person stopped it
-        server.run(sockets=[bound])
+    log.configure(serving.log_level)
+    stopping = Stopping(serving.stop_seconds)
+    server = _Server(_config(application(serving, stopping)), partial(_started, started, serving), stopping)
+    server.run(sockets=[bound])
+    log.info("stopped")
 
 
 def _check(option: str, url: str | None, wire: Wire) -> None:
@@ -84,7 +105,20 @@ def _check(option: str, url: str | None, wire: Wire) -> None:
         raise CallerError(f"{option} {url}: leave out {wire.PATH}")
 
 
-def application(serving: Serving) -> ASGIApp:
+async def _some_key_opens(db: str, busy_seconds: float) -> bool:
+    store = open_store(db, busy_seconds=busy_seconds)
+    try:
+        return any(key.opens for key in await store.keys())
+    finally:
+        await store.close()
+
+
+def _started(told: Callable[[str], None], serving: Serving, address: str) -> None:
+    log.info("started", version=__version__, address=address, mode=serving.policy.mode.name.lower())
+    told(address)
+
+
+def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     """Return the server's application, which opens its store and its upstream when it starts."""
 
     @asynccontextmanager
@@ -99,13 +133,16 @@ def application(serving: Serving) -> ASGIApp:
                 detectors=detectors(serving),
                 manner=manner(serving.upstream or ""),
                 country=serving.country,
+                busy_seconds=serving.busy_seconds,
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
                 yield host, upstreams
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
-    return create_app(opened, guard, model=serving.model or (DEMO if serving.demo else ""), demo=serving.demo)
+    model = serving.model or (DEMO if serving.demo else "")
+    watch = Watch(traces=from_environment())
+    return create_app(opened, guard, model=model, demo=serving.demo, watch=watch, stopping=stopping)
 
 
 def manner(url: str) -> Manner:
@@ -134,9 +171,11 @@ async def _upstreams(serving: Serving) -> AsyncIterator[Mapping[str, Upstream]]:
         demo = await stack.enter_async_context(_demo()) if serving.demo else None
         upstreams: dict[str, Upstream] = {}
         if url := serving.upstream or demo:
-            upstreams[openai_chat.NAME] = Upstream(url, serving.key)
+            upstreams[openai_chat.NAME] = Upstream(url, serving.key, serving.timeouts)
         if url := serving.anthropic_upstream or demo:
-            upstreams[anthropic.NAME] = Upstream(versioned(url), serving.anthropic_key, key_in="x-api-key")
+            upstreams[anthropic.NAME] = Upstream(
+                versioned(url), serving.anthropic_key, serving.timeouts, key_in="x-api-key"
+            )
         for upstream in upstreams.values():
             stack.push_async_callback(upstream.close)
         yield upstreams
@@ -151,7 +190,7 @@ def versioned(url: str) -> str:
 async def _demo() -> AsyncIterator[str]:
     """Run the demo assistant, and yield its address."""
     bound = _bound("127.0.0.1", 0)
-    server = _Inner(_config(demo_app()), lambda _: None)
+    server = _Inner(_config(demo_app()), lambda _: None, Stopping())
     running = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
@@ -173,15 +212,32 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="on")
+    return uvicorn.Config(
+        app, log_config=None, log_level="warning", access_log=False, server_header=False, lifespan="on"
+    )
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Says when it answers, and keeps listening while it stops, so that whoever comes is told."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, started: Callable[[str], None], stopping: Stopping) -> None:
         super().__init__(config)
         self._told = started
+        self._stopping = stopping
+        self._said = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop once nothing runs; at a second signal at once, and what runs is cut off."""
+        self._stopping.begin(at_once=self._stopping.begun)
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._stopping.begun and not self._said:
+            self._said = True
+            log.info("stopping")
+        if self._stopping.over and self._stopping.running:
+            log.warning("cut_off", requests=self._stopping.running)
+            self.config.timeout_graceful_shutdown = 0  # it has been waited for
+        return await super().on_tick(counter) or self._stopping.over
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

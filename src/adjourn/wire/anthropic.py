@@ -31,7 +31,7 @@ from adjourn.wire.view import IN_USER
 
 T = TypeVar("T")
 
-NAME = "anthropic"
+NAME = "anthropic_messages"
 PATH = "/messages"
 PING = sse.event_of(b'{"type": "ping"}', "ping")
 

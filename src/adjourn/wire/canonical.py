@@ -1,6 +1,7 @@
 """When two messages are the same message: what clients do to a history must not make another of it.
 
-Canonical text is NFC, with white space folded; of an assistant's, reasoning is left out (DESIGN, section 7).
+Canonical text is NFC, without white space; of an assistant's, reasoning is left out (DESIGN, section 7). White space is
+dropped, not folded: clients join blocks of one answer, and what it was continued with, in every way there is.
 """
 
 import re
@@ -13,7 +14,7 @@ def canonical(text: str, *, assistant: bool) -> str:
     """Return the text by which a message is recognised."""
     if assistant and "<" in text:
         text = _without_reasoning(text)
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+    return unicodedata.normalize("NFC", "".join(text.split()))
 
 
 def _without_reasoning(text: str) -> str:

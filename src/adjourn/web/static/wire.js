@@ -57,6 +57,10 @@ function* pieces(chunk, field) {
 }
 
 async function refusal(response) {
+  // The model's API may answer 401, too; only the server's own says how to come in.
+  if (response.status === 401 && response.headers.has("WWW-Authenticate")) {
+    return new Trouble("troubleKey", { status: 401 });
+  }
   const body = parsed(await response.text().catch(() => ""));
   const detail = body?.error?.message ?? "";
   return new Trouble(KEYS[response.status] ?? "troubleOther", { status: response.status, detail, body });

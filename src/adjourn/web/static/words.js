@@ -93,6 +93,8 @@ const TABLE = {
     troubleModel: "The model doesn't answer right now. Your message is still here.",
     troubleStore: "The chat can't be saved right now, so nothing was sent. Your message is still here.",
     troubleBusy: "That was a lot at once. Wait a moment, then try again. Your message is still here.",
+    troubleKey: "You are signed out, so nothing was sent. Your message is still here: copy it, then load this page "
+      + "again to sign in.",
     troubleLong: "This message is too long to be sent. It is still here: shorten it with Edit.",
     troubleBroken: "The answer broke off. Your message is still here.",
     troubleOther: "Something went wrong. Your message is still here.",

@@ -1,0 +1,295 @@
+"""Where a request stands: in which conversation, and below which answer of ours (DESIGN, section 7).
+
+The newest answer of ours in the request is the anchor. What stands above it in the tree is known with it; what stands
+below it is looked up. A client may have cut off or changed what came before: then the anchor is recognised by itself
+alone, and must be confirmed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from adjourn.core.tree import Tree
+from adjourn.host.identify import STEP, Element, Recogniser
+from adjourn.store import Lookup, Store
+from adjourn.wire.canonical import canonical
+from adjourn.wire.request import ASSISTANT, USER, Request
+
+BACK = 4
+"""Among how many of the newest answers in a request one is looked for by itself alone."""
+
+ENOUGH = 12
+"""How many characters a person's words must have to be recognised in the middle of a longer message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a request stands.
+
+    `conversation`: None for a new one. `said`: the elements of the request; `newest`: which of them is its newest user
+    message; what comes behind it is the answer that the request goes on with. `found`: the nodes that elements may be.
+    `anchor`: the newest answer of ours; `loose`: what stands above it is told otherwise than it was. `broken`: elements
+    that are what came of an answer before it broke off. `like`: where the anchor may stand, if it is no one place;
+    `shared`: which element that was, in a conversation that begins anew.
+    """
+
+    conversation: str | None
+    said: Sequence[Element]
+    newest: int
+    found: Mapping[int, Sequence[Lookup]] = field(default_factory=dict)
+    anchor: int | None = None
+    loose: bool = False
+    broken: frozenset[int] = frozenset()
+    like: Sequence[Lookup] = ()
+    shared: int | None = None
+
+    @property
+    def message(self) -> Element:
+        """The newest user message."""
+        return self.said[self.newest]
+
+    @property
+    def goes_on(self) -> Sequence[int]:
+        """The elements behind the newest user message: the request goes on with an answer to it."""
+        return range(self.newest + 1, len(self.said))
+
+    def at(self, anchor: Lookup) -> "Place":
+        """Return the place below this answer."""
+        found = {self.anchor: [anchor]} if self.anchor is not None else {}
+        return replace(self, conversation=anchor.conversation, found=found, like=())
+
+    def told(self, conversation: str) -> "Place":
+        """Return the place in a conversation to which all of it was told."""
+        return replace(self, conversation=conversation, found={}, anchor=None, loose=False, like=())
+
+    def new(self) -> "Place":
+        """Return the place in a conversation that begins with this request."""
+        return replace(self, conversation=None, found={}, anchor=None, shared=self.anchor, broken=frozenset())
+
+
+async def locate(store: Store, recogniser: Recogniser, request: Request, external: str | None) -> Place:
+    """Return where a request with a user's words stands."""
+    said = list(recogniser.elements(request))
+    newest = max(index for index, element in enumerate(said) if element.role == USER)
+    new = Place(conversation=None, said=said, newest=newest)
+    conversation = await store.external(recogniser.scope, external) if external is not None else None
+    if conversation is None and all(element.role == USER for element in said):
+        return new  # without an answer of ours it is a new conversation, always
+    search = _Search(store, recogniser, said, newest, conversation)
+    place = await search.anchored() or new
+    if len(place.like) > 1 or (external is not None and conversation is None):
+        return place  # it is no one place, or another id for a history that we know: what stands there is inherited
+    if place.like:
+        place = place.at(place.like[0])
+    elif conversation is not None:
+        place = replace(place, conversation=conversation)
+    return await below(store, recogniser, place)
+
+
+async def below(store: Store, recogniser: Recogniser, place: Place) -> Place:
+    """Return the place with all that is known of it below its anchor."""
+    start, said, found = 0, list(place.said), dict(place.found)
+    if place.anchor is not None:
+        start = place.anchor + 1
+        if place.loose:
+            said[start:] = recogniser.below(found[place.anchor][0].digest, said[start:])
+    if place.conversation is not None:
+        lookups = await store.find([element.digest for element in said[start:]], place.conversation)
+        for index in range(start, len(said)):
+            found[index] = [lookup for lookup in lookups if lookup.digest == said[index].digest]
+    return replace(place, said=said, found=found)
+
+
+@dataclass(slots=True)
+class _Search:
+    """Looks up the elements of one request: in one conversation, if it says which."""
+
+    store: Store
+    recogniser: Recogniser
+    said: list[Element]
+    newest: int
+    conversation: str | None
+
+    async def anchored(self) -> Place | None:
+        """Return the place below the newest answer of ours, which may be in several conversations, if there is one."""
+        answers = [index for index in range(self.newest) if self.said[index].role != USER][::-1]
+        for index in answers[:BACK]:
+            own = _own(await self._find([self.said[index].digest]))
+            if own:
+                return self._place(index, own)
+            broken = await self._broken(index)
+            if broken is not None:
+                return broken
+            alone = await self._alone(index)
+            if alone:
+                return self._place(index, alone, loose=True)
+        digests = {self.said[index].digest: index for index in answers[BACK:]}
+        known = _own(await self._find(list(digests)))
+        index = max((digests[lookup.digest] for lookup in known), default=-1)
+        return self._place(index, [one for one in known if digests[one.digest] == index]) if known else None
+
+    async def _find(self, digests: Sequence[bytes], *, alone: bool = False) -> Sequence[Lookup]:
+        return await self.store.find(digests, self.conversation, alone=alone) if digests else ()
+
+    def _place(self, index: int, own: Sequence[Lookup], *, loose: bool = False) -> Place:
+        like = {lookup.conversation: lookup for lookup in reversed(own)}
+        return Place(
+            conversation=None,
+            said=self.said,
+            newest=self.newest,
+            found={index: own},
+            anchor=index,
+            loose=loose,
+            like=[like[conversation] for conversation in sorted(like)],
+        )
+
+    async def _broken(self, index: int) -> Place | None:
+        """Return the place if this is the beginning of an answer that broke off: the client has what had reached it."""
+        told = canonical(self.said[index].text, assistant=True)
+        if self.said[index].role != ASSISTANT or index == 0 or self.said[index - 1].role != USER or not told:
+            return None
+        like = []
+        for lookup in await self._find([self.recogniser.broken(self.said[index - 1].digest)]):
+            kept = (await self.store.texts(lookup.conversation)).get(lookup.node)
+            if kept is not None and canonical(kept.text, assistant=True).startswith(told):
+                like.append(lookup)
+        if len({lookup.conversation for lookup in like}) != 1:
+            return None
+        return replace(self._place(index, like), anchor=None, found={}, broken=frozenset([index]))
+
+    async def _alone(self, index: int) -> list[Lookup]:
+        """Return where this answer may stand whatever the client says came before it, if that can be confirmed."""
+        element = self.said[index]
+        own = _own(await self._find([self.recogniser.alone(element.role, element.text, element.others)], alone=True))
+        confirmed = [lookup for lookup in own if await self._is_confirmed(index, lookup)]
+        meant: dict[str, list[Lookup]] = {}
+        for lookup in confirmed or (own if self.conversation is not None else []):
+            meant.setdefault(lookup.conversation, []).append(lookup)
+        return [await self.store.see(there, partial(_newest, lookups=lookups)) for there, lookups in meant.items()]
+
+    async def _is_confirmed(self, index: int, lookup: Lookup) -> bool:
+        """Whether the answer before it, or the message that it answers, is in the request too."""
+        before = [place for place in range(index) if self.said[place].role != STEP][::-1]
+        asked = next((self.said[place] for place in before if self.said[place].role == USER), None)
+        answer = next((self.said[place] for place in before if self.said[place].role == ASSISTANT), None)
+        beside = [self.recogniser.alone(one.role, one.text, one.others) for one in (asked, answer) if one]
+        known = {one.node for one in await self.store.find(beside, lookup.conversation, alone=True)}
+        message, above = await self.store.see(lookup.conversation, partial(_above, node=lookup.node))
+        if message in known or above in known:
+            return True
+        kept = (await self.store.texts(lookup.conversation)).get(message or "")
+        return asked is not None and kept is not None and _is_part(asked.text, kept.text)
+
+
+async def altered(store: Store, recogniser: Recogniser, place: Place) -> Mapping[int, str]:
+    """Return which elements above the anchor are told in words that we do not know, and the nodes that they are."""
+    if not place.loose or place.anchor is None or place.conversation is None:
+        return {}
+    alone = {
+        recogniser.alone(element.role, element.text, element.others): index
+        for index, element in enumerate(place.said[: place.anchor])
+    }
+    known = {lookup.alone for lookup in await store.find(list(alone), place.conversation, alone=True)}
+    nodes = await store.see(place.conversation, partial(_climbed, place=place))
+    first = next(node for node in nodes if node is not None)
+    return {index: nodes[index] or first for digest, index in alone.items() if digest not in known}
+
+
+def _climbed(tree: Tree, place: Place) -> list[str | None]:
+    nodes = trace(tree, place)
+    climb(tree, place, nodes)
+    return nodes
+
+
+def _own(lookups: Sequence[Lookup]) -> list[Lookup]:
+    return [lookup for lookup in lookups if lookup.own]
+
+
+def _newest(tree: Tree, lookups: Sequence[Lookup]) -> Lookup:
+    """Return where equal answers of one conversation are taken to be: where it is closed, else the newest."""
+    return max(lookups, key=lambda lookup: (tree.is_ended(lookup.node), tree.nodes[lookup.node].number))
+
+
+def _above(tree: Tree, node: str) -> tuple[str | None, str | None]:
+    """Return the message that an answer answers, and the answer above that."""
+    message = tree.nodes[node].parent
+    return message, tree.nodes[message].parent if message is not None else None
+
+
+def _is_part(told: str, kept: str) -> bool:
+    """Whether these are a person's words without what was put around them (retrieved passages, say)."""
+    words, whole = canonical(told, assistant=False), canonical(kept, assistant=False)
+    within = len(words) >= ENOUGH and words in whole
+    return bool(words) and (within or whole.startswith(words) or whole.endswith(words))
+
+
+def trace(tree: Tree, place: Place) -> list[str | None]:
+    """Return the node of each element up to the newest user message; None for what is not in the tree."""
+    nodes: list[str | None] = [None] * (place.newest + 1)
+    above: str | None = None
+    start = 0
+    if place.anchor is not None:
+        nodes[place.anchor] = _pick(tree, place.found[place.anchor], None)
+        above = answering(tree, nodes[place.anchor])
+        start = place.anchor + 1
+    for index in range(start, place.newest + 1):
+        nodes[index] = _pick(tree, place.found.get(index, ()), above)
+        above = answering(tree, nodes[index]) or above
+    return nodes
+
+
+def climb(tree: Tree, place: Place, nodes: list[str | None]) -> None:
+    """Fill in the nodes above the anchor: they are what stands above it in the tree, however the client tells it."""
+    if place.anchor is None:
+        return
+    node = nodes[place.anchor]
+    for index in range(place.anchor - 1, -1, -1):
+        role = place.said[index].role
+        if role == STEP or node is None:
+            continue
+        above = tree.nodes[node].parent
+        if above is not None and role == USER and not tree.nodes[above].is_user:
+            above = tree.nodes[above].parent  # an answer that broke off, of which the client has nothing
+        nodes[index] = node = above
+
+
+def answering(tree: Tree, node: str | None) -> str | None:
+    """Return the node below which a message stands: of a step, the message that it answers."""
+    if node is None:
+        return None
+    kept = tree.nodes[node]
+    is_step = kept.message is None and kept.answer is None
+    return kept.parent if is_step else node
+
+
+def is_closed(tree: Tree, place: Place, nodes: Sequence[str | None]) -> bool:
+    """Whether the request goes on below an end: with a message, or with the closed answer or one put in its place."""
+    above: str | None = None
+    for index, node in enumerate(nodes):
+        if node is None and index <= (place.anchor if place.anchor is not None else -1):
+            continue
+        if node is None or index == place.newest:
+            return tree.is_ended(above) or (node is not None and goes_on(tree, place, node))
+        above = answering(tree, node)
+    return False
+
+
+def goes_on(tree: Tree, place: Place, node: str) -> bool:
+    """Whether the request goes on with a closed answer to `node`, or one put in its place, not with a new message."""
+    if not place.goes_on or not tree.is_ended(node):
+        return False
+    return not all(_is_open(tree, place.found.get(index, ())) for index in place.goes_on)
+
+
+def _is_open(tree: Tree, lookups: Sequence[Lookup]) -> bool:
+    return any(found.own and found.node not in tree.ended for found in lookups)
+
+
+def _pick(tree: Tree, lookups: Sequence[Lookup], above: str | None) -> str | None:
+    """Return the node that is meant: of two that are alike the one where it is closed, else the one below `above`."""
+    nodes = [lookup.node for lookup in lookups]
+    if len(nodes) < 2:
+        return nodes[0] if nodes else None
+    ended = [node for node in nodes if tree.is_ended(node)]
+    below = [node for node in nodes if tree.nodes[node].parent == above]
+    return (ended or below or nodes)[0]
