@@ -1,8 +1,10 @@
 """Draws the pages of docs/ that say what the code says: `make docs` writes them, `make check` compares them."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +14,9 @@ from adjourn.core.decide import NEEDS, RULES
 from adjourn.core.machine import AnswerKind, Mode, Stage, UserKind
 from adjourn.core.policy import Policy
 from adjourn.settings import policy_toml
+from adjourn.web.api import API
 from adjourn.web.metrics import TABLE
+from adjourn.web.refusals import SAYS
 
 HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py from the code: change the code, then `make docs`. -->"
@@ -102,6 +106,74 @@ def help_of(command: click.Command, name: str) -> Iterator[str]:
             yield from help_of(found, f"{name} {below}")
 
 
+def api_page() -> Iterator[str]:
+    """docs/api.md."""
+    described = API.openapi()
+    operations = [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    ]
+    yield from ("# The API", "", MADE, "", described["info"]["description"], "")
+    yield "Drawn from the server's own description, `GET /openapi.json` (OpenAPI 3.1), with all types."
+    yield from ("", "| address | what it does |", "| --- | --- |")
+    yield from (f"| `{address}` | {operation['summary']} |" for address, operation in operations)
+    for address, operation in operations:
+        yield from operation_of(address, operation, described)
+    yield from ("", "## Refusals", "", "| status | code | when |", "| --- | --- | --- |")
+    yield from (f"| {status} | {f'`{code}`' if code else 'null'} | {when} |" for status, (code, when) in SAYS.items())
+    yield from ("", *(line.strip() for line in KEEPING.strip().splitlines()))
+
+
+def operation_of(address: str, operation: Mapping[str, Any], described: Mapping[str, Any]) -> Iterator[str]:
+    """One address: what it takes, what it answers, and with which statuses."""
+    yield from ("", f"## {address}", "", operation["description"])
+    parameters = [one for one in operation.get("parameters", ()) if one["in"] == "query"]
+    yield from [""] if parameters else []
+    for one in parameters:
+        said = one.get("description") or " or ".join(one["schema"].get("enum", ()))
+        default = one["schema"].get("default")
+        yield f"- `{one['name']}`: {said}{f'; by default {default}' if default is not None else ''}"
+    if "requestBody" in operation:
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        yield from ("", "Takes:", "", "```json", shown(schema, described), "```")
+    status, answer = next(iter(operation["responses"].items()))
+    yield from ("", f"Answers {status}:", "", "```json")
+    yield shown(answer["content"]["application/json"]["schema"], described)
+    yield from ("```", "", f"Or a refusal: {', '.join(sorted(list(operation['responses'])[1:]))}.")
+
+
+def shown(schema: Mapping[str, Any], described: Mapping[str, Any]) -> str:
+    """An example of this schema, as JSON that a person reads."""
+    return json.dumps(example(schema, described), indent=2, ensure_ascii=False)
+
+
+def example(schema: Mapping[str, Any], described: Mapping[str, Any]) -> Any:
+    """A value that this schema describes, from its own examples."""
+    if "$ref" in schema:
+        return example(described["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]], described)
+    if "properties" in schema:
+        return {name: example(field, described) for name, field in schema["properties"].items()}
+    found = next((schema[key] for key in ("examples", "enum") if key in schema), [schema.get("const")])[0]
+    if found is not None:
+        return found
+    if "anyOf" in schema:
+        return example(schema["anyOf"][0], described)
+    plain = {"array": [], "object": {}, "boolean": False, "integer": 1, "string": "…"}
+    return [example(schema["items"], described)] if "items" in schema else plain.get(schema.get("type", ""))
+
+
+KEEPING = """
+    ## How long conversations are kept
+
+    `adjourn serve --retention 30d` erases a conversation once its newest message is older than that: when the server
+    starts, and then every hour. Its texts, their salts and look-up digests and the words of its feedback are gone; that
+    there was a conversation, its receipts and what was decided stay, and `adjourn verify` still finds them whole. A
+    conversation with a shown hold is erased as well; the hold stays. By default everything is kept. In
+    mode off no store is opened, and so nothing is erased.
+"""
+
+
 def metrics_page() -> Iterator[str]:
     """docs/metrics.md."""
     yield from ("# The metrics", "", MADE, "")
@@ -119,6 +191,7 @@ def metrics_page() -> Iterator[str]:
 
 
 PAGES = {
+    "api.md": api_page,
     "machine.md": machine_page,
     "policy.md": policy_page,
     "commands.md": commands_page,

@@ -4,20 +4,24 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from adjourn.cli import main
+from adjourn.cli import main, start_lines
 from adjourn.core.acts import Closing, Message, Reply, Text, answer, close, opening, receive
 from adjourn.core.events import Verdict
 from adjourn.core.policy import Policy
 from adjourn.core.reading import Flag, Reading, RiskKind
-from adjourn.store import open_store, sealed
+from adjourn.settings import retention_ms
+from adjourn.store import Feedback, Rating, open_store, sealed
 from adjourn.upstream.client import Timeouts
 from adjourn.version import __version__
 from adjourn.web.serve import Serving
@@ -43,6 +47,12 @@ def jsonl(*conversations: object) -> bytes:
 
 def test_version_says_the_version() -> None:
     assert run("--version").stdout.decode().split() == ["adjourn,", "version", __version__]
+
+
+def test_commands_start_without_what_only_a_server_needs() -> None:
+    said = "import sys, adjourn.cli; print([name for name in ('fastapi', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"[]\n"
 
 
 def test_replay_writes_a_line_for_each_conversation_and_a_summary_to_standard_error() -> None:
@@ -222,6 +232,66 @@ def test_export_writes_the_whole_conversation_as_data_or_as_markdown(db: str) ->
     shown = output("export", "c_harm", "--db", db, "--format", "markdown")
     assert shown.startswith("# Conversation c_harm")
     assert exported["receipts"][0]["number"] in shown
+
+
+@pytest.mark.parametrize("command", [("explain",), ("export",), ("reopen", "--reason", "x"), ("erase",)])
+def test_the_number_of_a_receipt_names_its_conversation(command: Sequence[str], db: str) -> None:
+    number = json.loads(output("export", "c_harm", "--db", db))["receipts"][0]["number"]
+    for name in (number.lower(), "c_harm"):
+        done = run(command[0], name, "--db", db, *command[1:])
+        assert done.returncode == 0 or b"there is nothing to reopen" in done.stderr
+    assert run(command[0], "AJ-0000-00", "--db", db, *command[1:]).returncode == 1
+
+
+def test_the_number_of_receipts_of_several_conversations_is_refused_by_naming_them(db: str) -> None:
+    number = json.loads(output("export", "c_harm", "--db", db))["receipts"][0]["number"]
+    with closing(sqlite3.connect(db.removeprefix("sqlite:///"))) as database:
+        database.execute("INSERT INTO receipts VALUES (?, 'c_held')", (number,))
+        database.commit()
+    refused = run("erase", number, "--db", db)
+    assert refused.returncode == 1
+    assert refused.stderr.decode().rstrip().endswith("several receipts; name the conversation: c_harm, c_held")
+
+
+async def test_feedback_export_writes_a_line_for_each_and_since_only_what_is_newer(db: str) -> None:
+    store = open_store(db)
+    day = 24 * 3600 * 1000
+    for number, at in enumerate((day - 1000, day, 2 * day)):
+        said = Feedback(conversation="c_harm", about=None, rating=Rating.WRONG_END, text=f"è {number}", at=at)
+        await store.comment(said)
+    await store.close()
+    exported = lines(output("feedback", "export", "--db", db).encode())
+    assert [line["text"] for line in exported] == ["è 0", "è 1", "è 2"]
+    assert exported[1] == {
+        "conversation": "c_harm",
+        "about": None,
+        "rating": "wrong_end",
+        "reasons": [],
+        "text": "è 1",
+        "at": "1970-01-02T00:00:00+00:00",
+    }
+    since = lines(output("feedback", "export", "--db", db, "--since", "1970-01-02").encode())
+    assert [line["text"] for line in since] == ["è 1", "è 2"]
+    output("erase", "c_harm", "--db", db)
+    assert {line["text"] for line in lines(output("feedback", "export", "--db", db).encode())} == {None}
+
+
+@pytest.mark.parametrize("value", ["30", "0d", "-1d", "1.5h", "30 d", "d", "30D", "100000d", "", "forever"])
+def test_a_retention_that_is_none_is_refused_in_a_sentence(value: str) -> None:
+    refused = run("serve", "--retention", value)
+    assert refused.returncode == 1
+    said = f"Error: --retention {value}: hours or days are needed, like 12h or 30d, or never\n"
+    assert refused.stderr.decode() == said
+
+
+def test_what_is_erased_by_itself_is_said_at_the_start() -> None:
+    kept = Serving(db="sqlite:////tmp/a.db", policy=Policy())
+    said = [" ".join(start_lines(serving, "http://here")) for serving in (kept, replace(kept, keep_ms=43_200_000))]
+    assert ["It erases them by itself 12 hours after the newest message." in lines for lines in said] == [False, True]
+
+
+def test_a_retention_is_hours_days_or_never() -> None:
+    assert [retention_ms(text) for text in ("12h", "30d", "never")] == [43_200_000, 2_592_000_000, None]
 
 
 def test_db_upgrade_and_rebuild_leave_a_good_database(db: str) -> None:

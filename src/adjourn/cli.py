@@ -4,6 +4,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -15,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adjourn.core import acts
-from adjourn.core.errors import AdjournError, UnknownConversation
-from adjourn.core.events import Answer, Claimed, Erased, Event, UserReceived
+from adjourn.core.errors import AdjournError, CallerError, UnknownConversation
+from adjourn.core.events import Answer, Claimed, Event, UserReceived
 from adjourn.core.explain import explain
 from adjourn.core.machine import Mode
 from adjourn.core.tree import Tree
@@ -24,9 +26,19 @@ from adjourn.lab.replay import Assistant, replay
 from adjourn.lab.signals import message_signals
 from adjourn.lab.summary import Summary
 from adjourn.lab.transcript import Reader, Transcript
-from adjourn.settings import SETTINGS, default_database, load_policy, load_settings, policy_toml
+from adjourn.settings import (
+    HOUR_MS,
+    NEVER,
+    SETTINGS,
+    default_database,
+    load_policy,
+    load_settings,
+    policy_toml,
+    retention_ms,
+)
 from adjourn.signals import local
 from adjourn.store import BUSY_SECONDS, Key, Store, key_digest, new_key, open_store
+from adjourn.store.erase import erase
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.store.verify import verify
 from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
@@ -119,6 +131,7 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("country")
 @setting("allow-host", multiple=True)
 @setting("allow-origin", multiple=True)
+@setting("retention", default=NEVER, show_default=True)
 @setting("connect-timeout", type=SECONDS, default=CONNECT_SECONDS, show_default=True)
 @setting("read-timeout", type=SECONDS, default=READ_SECONDS, show_default=True)
 @setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True)
@@ -143,6 +156,7 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         country=options["country"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
+        keep_ms=retention_ms(options["retention"]),
         timeouts=Timeouts(
             connect=options["connect_timeout"], read=options["read_timeout"], fork=options["fork_timeout"]
         ),
@@ -171,21 +185,25 @@ def start_lines(serving: Serving, address: str) -> Iterator[str]:
         return
     yield f"  database  {serving.db}"
     yield "            The texts of conversations are kept there; adjourn erase CONVERSATION removes one's."
+    if serving.keep_ms is not None:
+        yield f"            It erases them by itself {serving.keep_ms // HOUR_MS} hours after the newest message."
 
 
 @main.command("erase")
 @click.argument("conversation")
 @_db
 def erase_command(conversation: str, db: str) -> None:
-    """Erase the texts of a conversation, with salts, look-up digests and quoted evidence. The chain still verifies."""
+    """Erase the texts of a conversation, with salts, look-up digests, quoted evidence and the words of feedback.
 
-    def decide(tree: Tree) -> acts.Events:
-        if tree.opened is None:
-            raise UnknownConversation(f"there is no conversation {conversation}")
-        return (Erased(at=_now()),)
+    CONVERSATION: its id, or the number of a receipt (AJ-…). The chain still verifies.
+    """
 
-    _with_store(db, lambda store: store.commit(conversation, decide))
-    click.echo(f"{conversation}: erased")
+    async def run(store: Store) -> str:
+        found = await _named(store, conversation)
+        await erase(store, found, _now())
+        return found
+
+    click.echo(f"{_with_store(db, run)}: erased")
 
 
 @main.command("replay")
@@ -261,11 +279,14 @@ def _with_store(db: str, use: Callable[[Store], Awaitable[T]], *, make: bool = F
     return asyncio.run(run())
 
 
-async def _events(store: Store, conversation: str) -> list[Event]:
-    events = [row.event for row in await store.read(conversation)]
-    if not events:
-        raise UnknownConversation(f"there is no conversation {conversation}")
-    return events
+async def _named(store: Store, ident: str) -> str:
+    """Return the conversation with this id, or in which the receipt with this number was given."""
+    found = await store.named(ident)
+    if not found:
+        raise UnknownConversation(f"there is no conversation {ident}")
+    if len(found) > 1 and found[0] != ident:
+        raise CallerError(f"{ident} is the number of several receipts; name the conversation: {', '.join(found)}")
+    return found[0]
 
 
 @main.command("list")
@@ -291,11 +312,13 @@ def list_command(db: str) -> None:
 def explain_command(conversation: str, db: str) -> None:
     """Say what happened in a conversation and why: every stage change and decision, with its evidence."""
 
-    async def read(store: Store) -> tuple[list[Event], dict[str, str]]:
-        texts = await store.texts(conversation)
-        return await _events(store, conversation), {node: kept.text for node, kept in texts.items()}
+    async def read(store: Store) -> tuple[str, list[Event], dict[str, str]]:
+        found = await _named(store, conversation)
+        texts = await store.texts(found)
+        events = [row.event for row in await store.read(found)]
+        return found, events, {node: kept.text for node, kept in texts.items()}
 
-    events, texts = _with_store(db, read)
+    found, events, texts = _with_store(db, read)
     taken = [event for event in events if isinstance(event, UserReceived | Claimed | Answer)]
     number = {event.node: index for index, event in enumerate(taken, 1)}
     for event in taken:
@@ -303,7 +326,7 @@ def explain_command(conversation: str, db: str) -> None:
         stage = "" if isinstance(event, Claimed) else f", {event.stage}"
         click.echo(f"{number[event.node]:>4}  {event.kind}{stage}  {text[:80]}")
     click.echo()
-    for sentence in explain(conversation, events, lambda node: f"message {number.get(node, '(refused)')}"):
+    for sentence in explain(found, events, lambda node: f"message {number.get(node, '(refused)')}"):
         click.echo(sentence)
 
 
@@ -358,7 +381,9 @@ def export_command(conversation: str, form: str, db: str) -> None:
     """Write a conversation, with all its branches and receipts, as JSON or Markdown."""
 
     async def read(store: Store) -> dict[str, Any]:
-        return export(conversation, await _events(store, conversation), await store.texts(conversation))
+        found = await _named(store, conversation)
+        events = [row.event for row in await store.read(found)]
+        return export(found, events, await store.texts(found))
 
     exported = _with_store(db, read)
     if form == "markdown":
@@ -380,19 +405,34 @@ def _act(name: str, says: str, done: str) -> Callable[[Callable[[Tree, str, int]
         @click.option("--reason", required=True, help="Why: it is recorded.")
         @_db
         def command(conversation: str, reason: str, db: str) -> None:
-            def decide(tree: Tree) -> acts.Events:
-                if tree.opened is None:
-                    raise UnknownConversation(f"there is no conversation {conversation}")
-                return act(tree, reason, _now())
+            async def run(store: Store) -> str:
+                found = await _named(store, conversation)
+                await store.commit(found, lambda tree: act(tree, reason, _now()))
+                return found
 
-            _with_store(db, lambda store: store.commit(conversation, decide))
-            click.echo(f"{conversation}: {done}")
+            click.echo(f"{_with_store(db, run)}: {done}")
 
     return make
 
 
 _act("reopen", "Remove every end of a conversation; a hold stays.", "reopened")(acts.reopen)
 _act("lift", "Lift the hold of a conversation; ends stay.", "the hold is lifted")(acts.lift)
+
+
+@main.group("feedback")
+def feedback_group() -> None:
+    """Read what people said about conversations."""
+
+
+@feedback_group.command("export")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only what came since (UTC).")
+@_db
+def feedback_export(since: datetime | None, db: str) -> None:
+    """Write what people said through the API, a line of JSON each, in the order in which it came."""
+    start = round(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
+    for said in _with_store(db, lambda store: store.feedback(since=start)):
+        line = {**asdict(said), "at": exported_time(said.at)}
+        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
 
 
 @main.group("keys")

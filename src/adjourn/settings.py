@@ -3,6 +3,7 @@
 An option on the command line wins over its environment variable, which wins over the file.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,10 @@ import tomli_w
 
 from adjourn.core.errors import CallerError
 from adjourn.core.policy import Policy, policy_data, policy_from
+
+NEVER = "never"
+HOUR_MS = 3600 * 1000
+UNITS_MS: Mapping[str, int] = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 
 SETTINGS: Mapping[str, str] = {
     "db": "where conversations are kept: sqlite:///PATH",
@@ -28,6 +33,7 @@ SETTINGS: Mapping[str, str] = {
     "country": "where the people are (two letters), for help lines",
     "allow-host": "a further name of this server, as clients write it",
     "allow-origin": "a further site whose pages may use this server",
+    "retention": "how long a conversation is kept after its newest message, before it is erased: 12h, 30d, or never",
     "connect-timeout": "how long to wait until the model's API takes a connection, in seconds",
     "read-timeout": "how long to wait for the next bytes of the model's answer, in seconds",
     "fork-timeout": "how long to wait for the model's word whether to close, in seconds; then it goes on",
@@ -60,6 +66,16 @@ def load_settings(path: Path | None) -> Mapping[str, Any]:
         if not isinstance(value, str | int | float | list):
             raise CallerError(f"{file}: {key} = {value!r}: text is needed")
     return {key.replace("-", "_"): value for key, value in settings.items()}
+
+
+def retention_ms(text: str) -> int | None:
+    """Return how long conversations are kept, in milliseconds; None: they are never erased by themselves."""
+    if text == NEVER:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,4})([hd])", text)
+    if found is None:
+        raise CallerError(f"--retention {text}: hours or days are needed, like 12h or 30d, or {NEVER}")
+    return int(found[1]) * UNITS_MS[found[2]]
 
 
 def load_policy(path: Path | None, mode: str | None = None) -> Policy:

@@ -28,7 +28,7 @@ from adjourn.core.policy import Policy
 from adjourn.host import Host
 from adjourn.host.words import words
 from adjourn.signals import Detectors, Message, Seen
-from adjourn.store import Store
+from adjourn.store import Feedback, Store, key_digest, new_key
 from adjourn.store.verify import verify
 from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.stand_ins import StandIns
@@ -113,6 +113,18 @@ class Watched:
         committed = await self._store.commit(*arguments, **named)
         self.ends += sum(isinstance(event, Ended) for event in committed.events)
         return committed
+
+    async def comment(self, feedback: Feedback) -> None:
+        if self.fails():
+            raise StoreError("the disk is full")
+        await self._store.comment(feedback)
+
+
+async def add_key(store: Store, name: str = "laptop") -> tuple[str, str]:
+    """Make a key; return its id and the key."""
+    key, secret = new_key(name, 1)
+    await store.add_key(key, key_digest(secret))
+    return key.id, secret
 
 
 # Servers.

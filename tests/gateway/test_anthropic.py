@@ -14,7 +14,7 @@ from anthropic import Anthropic, AsyncAnthropic, BadRequestError, DefaultAsyncHt
 from anthropic.types import Message
 
 from adjourn.core.events import Answer as Answered
-from adjourn.core.events import AttemptStarted, Claimed, UserReceived
+from adjourn.core.events import AttemptStarted, Claimed, Signals, UserReceived
 from adjourn.core.machine import AnswerKind, Ground
 from adjourn.host import Manner
 from adjourn.wire.anthropic import FORMS, form_of
@@ -524,9 +524,17 @@ async def test_a_moved_cache_mark_and_a_trimmed_tool_result_make_no_other_conver
         await chat.send("Is it?")
         assert len(await served.store.conversations()) == 1
         assert (await served.count(Claimed), await served.count(UserReceived)) == (0, 3)
-        chat.messages[2] = user("What is it?")  # without its picture it is another message
+        assert await times_read(served, 1) == 1
+        chat.messages[2] = user("What is it?")  # without its picture it is told otherwise, and is read again
         await chat.send("Is it?")
-        assert await served.count(Claimed) > 0
+        assert await times_read(served, 1) == 2
+
+
+async def times_read(served: Rig, index: int) -> int:
+    """How often the detectors have read this message of a person's."""
+    events = await served.every_event()
+    nodes = [event.node for event in events if isinstance(event, UserReceived)]
+    return sum(isinstance(event, Signals) and event.about == nodes[index] for event in events)
 
 
 async def test_a_client_that_goes_on_with_an_assistants_message_is_only_observed() -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -12,21 +13,14 @@ import openai
 import pytest
 
 from adjourn.core.errors import StoreError
-from adjourn.store import Store, key_digest, new_key
 from adjourn.web import callers
-from tests.gateway.rig import CALM, Reply, Rig, close, rig
+from tests.gateway.rig import CALM, Reply, Rig, add_key, close, rig
 from tests.models import hostile, scripted
 
 VENDORS = "sk-vendor-adj_not-ours"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ASKED: Any = {"model": "stub", "max_tokens": 9, "messages": [{"role": "user", "content": CALM}]}
 BODY = json.dumps({"model": "stub", "messages": [{"role": "user", "content": CALM}]}).encode()
-
-
-async def given(store: Store, name: str = "laptop") -> tuple[str, str]:
-    """Make a key; return its id and the key."""
-    key, secret = new_key(name, 1)
-    await store.add_key(key, key_digest(secret))
-    return key.id, secret
 
 
 def forms(secret: str) -> Mapping[str, Mapping[str, str]]:
@@ -51,6 +45,12 @@ def unauthorized(reply: Reply) -> str:
     error = reply.json["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     return str(error["message"])
+
+
+def anthropic_client(served: Rig, key: str) -> anthropic.AsyncAnthropic:
+    """The other vendor's official client, which sends this as `x-api-key`."""
+    plain = anthropic.DefaultAsyncHttpxClient(verify=False)
+    return anthropic.AsyncAnthropic(base_url=served.url, api_key=key, http_client=plain)
 
 
 def went_up(served: Rig) -> str:
@@ -91,7 +91,7 @@ async def test_without_keys_everybody_is_answered_in_the_scope_of_what_they_send
 
 async def test_the_official_openai_client_is_answered_with_a_key_in_a_scope_of_that_key() -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         async with served.client() as client:
             client.api_key = secret
             said = [{"role": "user", "content": CALM}]
@@ -102,24 +102,38 @@ async def test_the_official_openai_client_is_answered_with_a_key_in_a_scope_of_t
         assert secret not in went_up(served)
 
 
+async def test_the_official_anthropic_client_is_answered_with_a_key_in_a_scope_of_that_key() -> None:
+    async with rig(scripted("Okay.")) as served:
+        ident, secret = await add_key(served.store)
+        async with anthropic_client(served, secret) as client:
+            answer = await client.messages.create(**ASKED, metadata={"user_id": "ann"})
+            assert [block.text for block in answer.content if block.type == "text"] == ["Okay."]
+            assert [model.id async for model in client.models.list()]
+        assert await scopes(served) == [f"own:{ident}/ann"]
+        assert len(served.received) == 2
+        assert "adj" not in went_up(served)
+
+
 async def test_official_clients_say_what_is_wrong_with_a_key_and_ask_only_once() -> None:
     async with rig(scripted("Okay.")) as served:
-        await given(served.store)
+        await add_key(served.store)
         async with served.client() as client:
             with pytest.raises(openai.AuthenticationError, match="this server needs a key of its own"):
                 await client.models.list()
-        async with anthropic.AsyncAnthropic(
-            base_url=served.url, api_key="adj_wrong", http_client=anthropic.DefaultAsyncHttpxClient(verify=False)
-        ) as other:
-            with pytest.raises(anthropic.AuthenticationError, match="this server has no such key"):
-                await other.messages.create(model="stub", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+        async with anthropic_client(served, "adj_wrong") as other:
+            with pytest.raises(anthropic.AuthenticationError, match="this server has no such key") as raised:
+                await other.messages.create(**ASKED)
+            assert raised.value.type == "authentication_error"
+            with pytest.raises(anthropic.AuthenticationError) as raised:
+                await other.models.list()
+            assert raised.value.type == "authentication_error"
         assert not served.received
 
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_key_is_taken_in_every_form_and_in_no_form_goes_to_the_model(form: str) -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         reply = await served.post(BODY, forms(secret)[form])
         assert reply.status == 200
         (scope,) = await scopes(served)
@@ -131,7 +145,7 @@ async def test_a_key_is_taken_in_every_form_and_in_no_form_goes_to_the_model(for
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_key_that_was_revoked_opens_nothing(form: str) -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         assert (await served.post(BODY, forms(secret)[form])).status == 200
         await served.store.revoke_key(ident, 2)
         assert f"the key {ident} was revoked" in unauthorized(await served.post(BODY, forms(secret)[form]))
@@ -142,7 +156,7 @@ async def test_a_key_that_was_revoked_opens_nothing(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_key_that_is_none_opens_nothing(form: str) -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         for wrong in (secret[:-1], secret + "x", secret.swapcase(), f"adj_{ident}", "adj_"):
             assert unauthorized(await served.post(BODY, forms(wrong)[form]))
         assert not served.received
@@ -152,7 +166,7 @@ async def test_a_key_that_is_none_opens_nothing(form: str) -> None:
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/models", "/v1/else", "/api/support", "/metrics", "/x"])
 async def test_every_address_but_a_few_needs_a_key(path: str) -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         async with served.session.get(served.url + path) as answer:
             assert answer.status == 401
         async with served.session.get(served.url + path, headers={"x-api-key": secret}) as answer:
@@ -162,14 +176,14 @@ async def test_every_address_but_a_few_needs_a_key(path: str) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/static/chat.css"])
 async def test_health_and_what_pages_are_made_of_need_none(path: str) -> None:
     async with rig(scripted("Okay.")) as served:
-        await given(served.store)
+        await add_key(served.store)
         async with served.session.get(served.url + path) as answer:
             assert answer.status == 200
 
 
 async def test_a_vendors_key_is_no_key_of_ours_and_goes_up_beside_one() -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         vendors = {"Authorization": f"Bearer {VENDORS}"}
         assert "Adjourn-Key" in unauthorized(await served.post(BODY, vendors))
         assert (await served.post(BODY, {**vendors, "Adjourn-Key": secret})).status == 200
@@ -180,7 +194,7 @@ async def test_a_vendors_key_is_no_key_of_ours_and_goes_up_beside_one() -> None:
 
 async def test_what_is_sent_on_purpose_counts_before_what_a_browser_sends_by_itself() -> None:
     async with rig(scripted("Okay.")) as served:
-        (one, first), (two, second) = await given(served.store), await given(served.store)
+        (one, first), (two, second) = await add_key(served.store), await add_key(served.store)
         cookie = forms(second)["cookie"]
         await served.post(BODY, {**cookie, "x-api-key": first})
         await served.post(BODY, {"x-api-key": second, "Adjourn-Key": first})
@@ -195,7 +209,7 @@ async def test_what_is_sent_on_purpose_counts_before_what_a_browser_sends_by_its
 
 async def test_two_keys_never_share_a_conversation() -> None:
     async with rig(hostile()) as served:
-        (_, one), (_, two) = await given(served.store), await given(served.store)
+        (_, one), (_, two) = await add_key(served.store), await add_key(served.store)
         chat = served.chat(key=one)
         reply = await close(chat)
         named = {"Adjourn-Conversation": reply.conversation}
@@ -211,7 +225,7 @@ async def test_two_keys_never_share_a_conversation() -> None:
 
 async def test_one_key_in_two_headers_is_one_scope_and_its_end_users_are_several() -> None:
     async with rig(hostile()) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         chat = served.chat(key=secret)
         await close(chat)
         chat.headers = {"Authorization": "Bearer sk-vendor", "Adjourn-Key": secret}
@@ -223,7 +237,7 @@ async def test_one_key_in_two_headers_is_one_scope_and_its_end_users_are_several
 
 async def test_two_browsers_with_one_key_do_not_see_each_others_conversations() -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         replies = {
             browser: await served.post(BODY, {"Cookie": f"adjourn_browser={browser}; adjourn_key={secret}"})
             for browser in ("one", "two")
@@ -239,7 +253,7 @@ async def test_two_browsers_with_one_key_do_not_see_each_others_conversations() 
 
 async def test_a_browser_that_nothing_tells_from_others_is_not_let_in() -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         assert unauthorized(await served.post(BODY, {"Cookie": f"adjourn_key={secret}"}))
 
 
@@ -256,7 +270,7 @@ async def test_what_looks_like_a_key_never_goes_up_even_where_there_are_none(for
 @pytest.mark.parametrize("header", ["X-Custom", "User-Agent", "OpenAI-Organization"])
 async def test_a_key_in_a_header_where_nobody_looks_does_not_go_up_either(header: str) -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         for value in (secret, f"x={secret}", f'"{secret}"', f"a,{secret}"):
             assert (await served.post(BODY, {"Adjourn-Key": secret, header: value})).status == 200
         assert secret not in went_up(served)
@@ -267,7 +281,7 @@ async def test_a_server_without_keys_looks_for_some_once_a_second_at_most(monkey
         clock = SimpleNamespace(monotonic=lambda: 100.0)
         monkeypatch.setattr(callers, "time", clock)
         assert (await served.post(BODY)).status == 200
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         assert (await served.post(BODY)).status == 200
         clock.monotonic = lambda: 100.0 + callers.LOOK_SECONDS
         assert unauthorized(await served.post(BODY))
@@ -277,7 +291,7 @@ async def test_a_server_without_keys_looks_for_some_once_a_second_at_most(monkey
 async def test_a_first_key_opens_at_once() -> None:
     async with rig(scripted("Okay.")) as served:
         assert (await served.post(BODY)).status == 200
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         assert (await served.post(BODY, forms(secret)["x-api-key"])).status == 200
         assert f"own:{ident}" in await scopes(served)
 
@@ -290,7 +304,7 @@ async def test_pages_lead_to_the_sign_in_page_only_where_there_are_keys() -> Non
         assert await went(served, "/") == (200, None)
         assert await went(served, "/sign-in") == (303, "/")
     async with rig(scripted("Okay.")) as served:
-        await given(served.store)
+        await add_key(served.store)
         assert await went(served, "/") == (303, "/sign-in")
         assert await went(served, "/c/c_1") == (303, "/sign-in")
         assert await went(served, "/sign-in") == (200, None)
@@ -298,7 +312,7 @@ async def test_pages_lead_to_the_sign_in_page_only_where_there_are_keys() -> Non
 
 async def test_a_good_key_signs_a_browser_in_and_it_keeps_the_key_where_no_script_and_no_other_site_gets_it() -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         async with signing_in(served, f" {secret}\n") as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "/")
             set_cookies = answer.headers.getall("Set-Cookie")
@@ -316,14 +330,14 @@ async def test_a_good_key_signs_a_browser_in_and_it_keeps_the_key_where_no_scrip
 
 async def test_over_https_the_cookie_is_for_https_only() -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         async with signing_in(served, secret, {"X-Forwarded-Proto": "https"}) as answer:  # as a proxy here says it
             assert "Secure" in answer.headers.getall("Set-Cookie")[1]
 
 
 async def test_a_wrong_or_revoked_key_signs_nobody_in_and_is_not_shown_again() -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         await served.store.revoke_key(ident, 2)
         for wrong in (secret, "adj_wrong", "", "<b>", "x" * 5000, "%ff"):
             async with signing_in(served, wrong) as answer:
@@ -335,7 +349,7 @@ async def test_a_wrong_or_revoked_key_signs_nobody_in_and_is_not_shown_again() -
 
 async def test_a_revoked_key_opens_no_page_any_more() -> None:
     async with rig(scripted("Okay.")) as served:
-        ident, secret = await given(served.store)
+        ident, secret = await add_key(served.store)
         cookie = forms(secret)["cookie"]
         assert await went(served, "/", cookie) == (200, None)
         await served.store.revoke_key(ident, 2)
@@ -344,7 +358,7 @@ async def test_a_revoked_key_opens_no_page_any_more() -> None:
 
 async def test_signing_out_takes_the_key_out_of_the_browser() -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         headers = {**FORM, **forms(secret)["cookie"]}
         async with served.session.post(f"{served.url}/sign-out", headers=headers, allow_redirects=False) as answer:
             assert (answer.status, answer.headers["Location"]) == (303, "/sign-in")
@@ -355,7 +369,7 @@ async def test_signing_out_takes_the_key_out_of_the_browser() -> None:
 
 async def test_no_other_site_can_sign_a_browser_in_or_out_and_a_form_goes_nowhere_else() -> None:
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         for more in ({"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
             async with signing_in(served, secret, more) as answer:
                 assert (answer.status, "Set-Cookie" in answer.headers) == (403, False)
@@ -369,11 +383,18 @@ async def test_keys_that_cannot_be_looked_up_let_nobody_in_and_it_is_said() -> N
         raise StoreError("the disk is gone")
 
     async with rig(scripted("Okay.")) as served:
-        _, secret = await given(served.store)
+        _, secret = await add_key(served.store)
         served.store.key = served.store.has_keys = fails  # type: ignore[attr-defined]
         for headers in ({}, {"x-api-key": secret}):
             reply = await served.post(BODY, headers)
+            assert (reply.status, reply.headers["Retry-After"], reply.json["error"]["type"]) == (
+                503,
+                "1",
+                "store_error",
+            )
+            reply = await served.post(BODY, headers, path="/v1/messages")
             assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+            assert (reply.json["type"], reply.json["error"]["type"]) == ("error", "overloaded_error")
         async with signing_in(served, secret) as answer:
             assert (answer.status, "Please try again" in await answer.text()) == (503, True)
         assert not served.received

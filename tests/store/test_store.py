@@ -42,12 +42,6 @@ async def opened(url: str, busy_seconds: float = sqlite.BUSY_SECONDS) -> AsyncIt
         await store.close()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    async with opened("memory:" if request.param == "memory" else support.sqlite_url(tmp_path)) as store:
-        yield store
-
-
 @pytest.fixture
 async def in_file(tmp_path: Path) -> AsyncIterator[Store]:
     async with opened(support.sqlite_url(tmp_path)) as store:
@@ -735,7 +729,7 @@ def test_a_file_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> N
     with direct(tmp_path / "adjourn.db") as database:
         migrate(database)
         database.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=f"has version 99, this Adjourn knows up to {len(versions())}: update"):
+    with pytest.raises(StoreError, match=f"has version 99, this Adjourn knows up to {len(versions())}: update Adjourn"):
         SqliteStore(tmp_path / "adjourn.db")
     with direct(tmp_path / "adjourn.db") as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)

@@ -3,7 +3,18 @@
 from pathlib import Path
 
 from adjourn.core.errors import CallerError
-from adjourn.store.interface import Committed, Conversation, Lookup, Recorded, Store
+from adjourn.store.interface import (
+    SIGNED_IN,
+    Committed,
+    Conversation,
+    Cursor,
+    Feedback,
+    Lookup,
+    Owner,
+    Rating,
+    Recorded,
+    Store,
+)
 from adjourn.store.keys import Key, key_digest, new_key
 from adjourn.store.memory import MemoryStore
 from adjourn.store.sqlite import BUSY_SECONDS, SqliteStore
@@ -11,10 +22,15 @@ from adjourn.store.text import Sealed, chance, sealed
 
 __all__ = [
     "BUSY_SECONDS",
+    "SIGNED_IN",
     "Committed",
     "Conversation",
+    "Cursor",
+    "Feedback",
     "Key",
     "Lookup",
+    "Owner",
+    "Rating",
     "Recorded",
     "Sealed",
     "Store",

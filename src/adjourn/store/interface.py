@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from adjourn.core.errors import DamagedLog
@@ -82,6 +83,59 @@ MOST = 32
 """How many conversations a digest leads to at most, the newest first: many people say "hi"."""
 
 
+SIGNED_IN = "/browser:"
+"""What follows the key in the scope of a browser that signed in with it; it is no end user of the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose conversations are meant: those of this scope and, with `users`, those of the end users below it.
+
+    Browsers that signed in with its key are not among them.
+    """
+
+    scope: str
+    users: bool = False
+
+    def owns(self, scope: str) -> bool:
+        """Whether a conversation of this scope is theirs."""
+        if not self.users or scope == self.scope:
+            return scope == self.scope
+        return scope.startswith(f"{self.scope}/") and not scope.startswith(self.scope + SIGNED_IN)
+
+
+class Rating(StrEnum):
+    """What a person thinks of a message, or of an end."""
+
+    UP = "up"
+    DOWN = "down"
+    RIGHT_END = "right_end"
+    WRONG_END = "wrong_end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What a person said about a conversation, or one message or end of it (`about`: a node or a receipt's number).
+
+    `reasons` and `text` are their words, which an erasure takes. `at` is Unix time in milliseconds.
+    """
+
+    conversation: str
+    about: str | None
+    rating: Rating
+    reasons: tuple[str, ...] = ()
+    text: str | None = None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of the list of conversations goes on: below this line."""
+
+    last_at: int
+    id: str
+
+
 class Store(Protocol):
     """Appends events and reads them back. Readers never wait for the writer."""
 
@@ -96,8 +150,8 @@ class Store(Protocol):
 
         `decide` is pure and may run again. It is run inside the transaction, so nothing comes between what it sees
         and what is written. Of `texts` and `lookups`, those whose node an event brings are kept. With `Erased` among
-        the events, every text and look-up of the conversation is gone. What `decide` raises is raised, and nothing
-        is written. Raises StoreError if it could not be written.
+        the events, every text and look-up of the conversation and the words of its feedback are gone. What `decide`
+        raises is raised, and nothing is written. Raises StoreError if it could not be written.
         """
         ...
 
@@ -115,6 +169,30 @@ class Store(Protocol):
 
     async def conversations(self) -> list[Conversation]:
         """Return all conversations, the newest first."""
+        ...
+
+    async def page(self, owner: Owner, limit: int, below: Cursor | None = None) -> list[Conversation]:
+        """Return the newest conversations of an owner in the order of the list, or those that follow after `below`."""
+        ...
+
+    async def named(self, ident: str, owner: Owner | None = None) -> Sequence[str]:
+        """Return the conversations of this name, the best match first; with `owner`, among theirs only.
+
+        A name is an id of ours, or the number of a receipt (as a person copies it, in small letters too). With `owner`
+        it may be the client's own id as well.
+        """
+        ...
+
+    async def older(self, at: int, limit: int) -> list[Conversation]:
+        """Return conversations whose newest message came before this time, and of which words are kept."""
+        ...
+
+    async def comment(self, feedback: Feedback) -> None:
+        """Keep what a person said; raises StoreError if it could not be written."""
+        ...
+
+    async def feedback(self, conversation: str | None = None, since: int = 0) -> list[Feedback]:
+        """Return what was said since that time, of this conversation or of all, in the order in which it came."""
         ...
 
     async def ids(self) -> Sequence[str]:

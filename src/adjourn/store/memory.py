@@ -2,11 +2,23 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from adjourn.core.events import Erased, Opened
+from adjourn.core.events import Ended, Erased, Opened
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
-from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.interface import (
+    MOST,
+    Committed,
+    Conversation,
+    Cursor,
+    Decide,
+    Feedback,
+    Lookup,
+    Owner,
+    Recorded,
+    T,
+)
 from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
 from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
@@ -20,8 +32,9 @@ class MemoryStore:
         self._events: dict[str, list[Recorded]] = {}
         self._texts: dict[str, dict[str, Sealed]] = {}
         self._policies: dict[str, Policy] = {}
-        self._lookups: list[Lookup] = []
+        self._lookups: dict[bytes, list[Lookup]] = {}  # by either digest
         self._secrets: dict[str, bytes] = {}
+        self._feedback: list[Feedback] = []
         self._keys: dict[bytes, Key] = {}
 
     async def commit(
@@ -42,18 +55,28 @@ class MemoryStore:
             self._events.setdefault(conversation, []).extend(made.recorded)
         kept_texts = self._texts.setdefault(conversation, {})
         kept_texts.update(new_texts)
-        self._lookups += brought(lookups, made.events)
+        for lookup in brought(lookups, made.events):
+            for digest in {lookup.digest, lookup.alone}:
+                self._lookups.setdefault(digest, []).append(lookup)
         if any(isinstance(event, Erased) for event in made.events):
             kept_texts.clear()
-            self._lookups = [lookup for lookup in self._lookups if lookup.conversation != conversation]
+            for led in self._lookups.values():
+                led[:] = [lookup for lookup in led if lookup.conversation != conversation]
+            self._feedback = [
+                replace(said, reasons=(), text=None) if said.conversation == conversation else said
+                for said in self._feedback
+            ]
         return Committed(kept.tree.number + 1, made.events)
 
     def _is_overtaken(self, conversation: str, made: Change, lookups: Sequence[Lookup]) -> bool:
         opened = made.events[0] if made.events else None
         if isinstance(opened, Opened):
             return opened.external is not None and self._named(opened.scope, opened.external) is not None
-        taken = {lookup.digest for lookup in received(lookups, made.events)}
-        return any(lookup.digest in taken and lookup.conversation == conversation for lookup in self._lookups)
+        return any(
+            other.digest == lookup.digest and other.conversation == conversation
+            for lookup in received(lookups, made.events)
+            for other in self._lookups.get(lookup.digest, ())
+        )
 
     async def see(self, conversation: str, look: Callable[[Tree], T]) -> T:
         return look((self._kept.get(conversation) or empty(conversation)).tree.draft())
@@ -67,6 +90,34 @@ class MemoryStore:
     async def conversations(self) -> list[Conversation]:
         return sorted((kept.line for kept in self._kept.values()), key=lambda line: (-line.last_at, line.id))
 
+    async def page(self, owner: Owner, limit: int, below: Cursor | None = None) -> list[Conversation]:
+        after = (-below.last_at, below.id) if below else ()
+        lines = [line for line in await self.conversations() if owner.owns(line.scope)]
+        return [line for line in lines if (-line.last_at, line.id) > after][:limit]
+
+    async def named(self, ident: str, owner: Owner | None = None) -> Sequence[str]:
+        number, found = ident.upper(), []
+        for line in await self.conversations():
+            names = {line.id, *(end.receipt for end in self._ends(line.id)), *([line.external] if owner else [])}
+            if (owner is None or owner.owns(line.scope)) and not names.isdisjoint({ident, number}):
+                found.append(line.id)
+        return sorted(found, key=lambda conversation: conversation != ident)
+
+    def _ends(self, conversation: str) -> list[Ended]:
+        return [row.event for row in self._events[conversation] if isinstance(row.event, Ended)]
+
+    async def older(self, at: int, limit: int) -> list[Conversation]:
+        said = {one.conversation for one in self._feedback if one.at < at and (one.text or one.reasons)}
+        lines = [line for line in await self.conversations() if line.last_at < at]
+        return [line for line in lines if self._texts.get(line.id) or line.id in said][:limit]
+
+    async def comment(self, feedback: Feedback) -> None:
+        self._feedback.append(feedback)
+
+    async def feedback(self, conversation: str | None = None, since: int = 0) -> list[Feedback]:
+        of_all = conversation is None
+        return [one for one in self._feedback if (of_all or one.conversation == conversation) and one.at >= since]
+
     async def ids(self) -> Sequence[str]:
         return sorted(self._events)
 
@@ -79,7 +130,7 @@ class MemoryStore:
     ) -> Sequence[Lookup]:
         found: list[Lookup] = []
         for digest in dict.fromkeys(digests):
-            led = [lookup for lookup in self._lookups if digest == (lookup.alone if alone else lookup.digest)]
+            led = [one for one in self._lookups.get(digest, ()) if digest == (one.alone if alone else one.digest)]
             led.sort(key=lambda lookup: lookup.conversation, reverse=True)
             found += led[:MOST] if conversation is None else led
         return [lookup for lookup in found if conversation in (None, lookup.conversation)]

@@ -6,6 +6,7 @@ BEGIN IMMEDIATE, so that two processes take turns and each decides on what the o
 """
 
 import asyncio
+import json
 import queue
 import secrets
 import sqlite3
@@ -20,12 +21,25 @@ from pathlib import Path
 from typing import Any
 
 from adjourn.core.errors import StoreError
-from adjourn.core.events import Erased, Opened
+from adjourn.core.events import Ended, Erased, Opened
 from adjourn.core.machine import Hold
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree
 from adjourn.store import codec
-from adjourn.store.interface import MOST, Committed, Conversation, Decide, Lookup, Recorded, T
+from adjourn.store.interface import (
+    MOST,
+    SIGNED_IN,
+    Committed,
+    Conversation,
+    Cursor,
+    Decide,
+    Feedback,
+    Lookup,
+    Owner,
+    Rating,
+    Recorded,
+    T,
+)
 from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
 from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
@@ -38,6 +52,9 @@ TOGETHER = 64
 
 VARIABLES = 500
 """How many digests are looked up in one query."""
+
+LINE = "id, scope, external, opened_at, last_at, messages, held, ended, number"
+"""The columns of a line of the list of conversations."""
 
 Work = Callable[[sqlite3.Connection], Any]
 Waiting = tuple[Work, asyncio.Future[Any]]
@@ -89,12 +106,44 @@ class SqliteStore:
         return {node: Sealed(node, text, salt) for node, text, salt in rows}
 
     async def conversations(self) -> list[Conversation]:
-        query = (
-            "SELECT id, scope, external, opened_at, last_at, messages, held, ended, number"
-            " FROM conversations ORDER BY last_at DESC, id"
-        )
+        query = f"SELECT {LINE} FROM conversations ORDER BY last_at DESC, id"
         rows = await self._reading(lambda database: database.execute(query).fetchall())
         return [_line(row) for row in rows]
+
+    async def page(self, owner: Owner, limit: int, below: Cursor | None = None) -> list[Conversation]:
+        theirs, parameters = _owned(owner)
+        if below is not None:
+            theirs += " AND (last_at < ? OR last_at = ? AND id > ?)"
+            parameters += (below.last_at, below.last_at, below.id)
+        query = f"SELECT {LINE} FROM conversations WHERE {theirs} ORDER BY last_at DESC, id LIMIT ?"
+        return [_line(row) for row in await self._rows(query, *parameters, limit)]
+
+    async def named(self, ident: str, owner: Owner | None = None) -> Sequence[str]:
+        theirs, parameters = _owned(owner) if owner else ("TRUE", ())
+        names = "SELECT ? UNION SELECT conversation FROM receipts WHERE number = ?"
+        if owner is not None:
+            names += " UNION SELECT id FROM conversations WHERE external = ?"
+        query = f"SELECT id FROM conversations WHERE id IN ({names}) AND {theirs} ORDER BY id <> ?, last_at DESC, id"
+        row = (ident, ident.upper(), *([ident] if owner else []), *parameters, ident)
+        return [conversation for (conversation,) in await self._rows(query, *row)]
+
+    async def older(self, at: int, limit: int) -> list[Conversation]:
+        said = "SELECT conversation FROM feedback WHERE at < ? AND (text IS NOT NULL OR reasons IS NOT NULL)"
+        words = f"EXISTS (SELECT 1 FROM texts WHERE conversation = id) OR id IN ({said})"
+        query = f"SELECT {LINE} FROM conversations WHERE last_at < ? AND ({words}) ORDER BY last_at DESC, id LIMIT ?"
+        return [_line(row) for row in await self._rows(query, at, at, limit)]
+
+    async def comment(self, feedback: Feedback) -> None:
+        await self._in_turn(partial(_comment, feedback=feedback))
+
+    async def feedback(self, conversation: str | None = None, since: int = 0) -> list[Feedback]:
+        which, parameters = ("conversation = ? AND", (conversation,)) if conversation is not None else ("", ())
+        columns = "conversation, about, rating, reasons, text, at"
+        query = f"SELECT {columns} FROM feedback WHERE {which} at >= ? ORDER BY number"
+        return [_feedback(row) for row in await self._rows(query, *parameters, since)]
+
+    async def _rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        return await self._reading(lambda database: database.execute(query, parameters).fetchall())
 
     async def ids(self) -> Sequence[str]:
         query = "SELECT DISTINCT conversation FROM events ORDER BY conversation"
@@ -278,6 +327,7 @@ def _commit(
     if any(isinstance(event, Erased) for event in made.events):
         for table in ("texts", "lookups"):
             database.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))
+        database.execute("UPDATE feedback SET reasons = NULL, text = NULL WHERE conversation = ?", (conversation,))
     return Committed(kept.tree.number + 1, made.events)
 
 
@@ -313,6 +363,32 @@ def _find(
         for digest in digests:
             found += database.execute(f"{query} = ? ORDER BY conversation DESC LIMIT {MOST}", (digest,))
     return [Lookup(digest, alone, there, node, bool(own)) for digest, alone, there, node, own in found]
+
+
+def _owned(owner: Owner) -> tuple[str, tuple[Any, ...]]:
+    """Return what the scope of a conversation must fulfil to be theirs, and the values in it."""
+    if not owner.users:
+        return "scope = ?", (owner.scope,)
+    below = (f"{owner.scope}/", f"{owner.scope}0")  # "0" comes after "/"
+    return "(scope = ? OR scope >= ? AND scope < ? AND instr(scope, ?) <> 1)", (
+        owner.scope,
+        *below,
+        owner.scope + SIGNED_IN,
+    )
+
+
+def _comment(database: sqlite3.Connection, *, feedback: Feedback) -> None:
+    reasons = json.dumps(feedback.reasons) if feedback.reasons else None
+    row = (feedback.conversation, feedback.about, feedback.rating, reasons, feedback.text, feedback.at)
+    database.execute(
+        "INSERT INTO feedback (conversation, about, rating, reasons, text, at) VALUES (?, ?, ?, ?, ?, ?)", row
+    )
+
+
+def _feedback(row: Sequence[Any]) -> Feedback:
+    conversation, about, rating, reasons, text, at = row
+    said = tuple(json.loads(reasons)) if reasons else ()
+    return Feedback(conversation=conversation, about=about, rating=Rating(rating), reasons=said, text=text, at=at)
 
 
 def _secret(database: sqlite3.Connection, *, name: str) -> bytes:
@@ -357,6 +433,10 @@ def _save_views(database: sqlite3.Connection, conversation: str, made: Change) -
         "INSERT INTO nodes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
         [(conversation, node, codec.encode_node(kept)) for node, kept in made.nodes.items()],
     )
+    database.executemany(
+        "INSERT OR IGNORE INTO receipts VALUES (?, ?)",
+        [(event.receipt, conversation) for event in made.events if isinstance(event, Ended)],
+    )
     tree, line = made.kept.tree, made.kept.line
     row = (line.scope, line.external, line.opened_at, line.last_at, line.messages, line.held, line.ended)
     database.execute(
@@ -368,10 +448,7 @@ def _save_views(database: sqlite3.Connection, conversation: str, made: Change) -
 
 
 def _kept(database: sqlite3.Connection, conversation: str) -> Kept:
-    query = (
-        "SELECT id, scope, external, opened_at, last_at, messages, held, ended, number, head, facts"
-        " FROM conversations WHERE id = ?"
-    )
+    query = f"SELECT {LINE}, head, facts FROM conversations WHERE id = ?"
     row = database.execute(query, (conversation,)).fetchone()
     if row is None:
         return empty(conversation)
@@ -420,8 +497,8 @@ def _recorded(database: sqlite3.Connection, conversation: str, after: int) -> It
 
 
 def _rebuild(database: sqlite3.Connection) -> int:
-    database.execute("DELETE FROM nodes")
-    database.execute("DELETE FROM conversations")
+    for table in ("nodes", "receipts", "conversations"):
+        database.execute(f"DELETE FROM {table}")
     found = database.execute("SELECT DISTINCT conversation FROM events").fetchall()
     for (conversation,) in found:
         rows = _recorded(database, conversation, 0)

@@ -26,7 +26,7 @@ NEW = Conversation(
 )
 
 MESSAGES = (UserReceived, Claimed, Answer)
-DATED = (Opened, UserReceived, Answer)
+DATED = (Opened, UserReceived, Answer, RefusedRead)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ ADDRESSES = (
     "/healthz",
     "/readyz",
     "/metrics",
+    "/openapi.json",
     "/v1/chat/completions",
     "/v1/messages",
     "/v1/responses",

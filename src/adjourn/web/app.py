@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +22,7 @@ from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
-from adjourn.web.page import HERE, chat_page, support
+from adjourn.web.page import HERE, chat_page
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched
@@ -55,19 +57,20 @@ def create_app(
     `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
     `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
     """
+    from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
+
     watching, stops = watch or Watch(), stopping or Stopping()
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with opened() as (host, upstreams):
             seen = replace(host, store=watching.store(host.store)) if host else None
-            app.state.host = seen
             app.state.gateways = {
                 name: _gateway(name, seen, watching.upstream(upstream)) for name, upstream in upstreams.items()
             }
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops
-            yield
+            yield {"host": seen}
             await stops.left()
         await watching.close()
 
@@ -80,16 +83,17 @@ def create_app(
         return await gateway.passed(request, "/models", None) if gateway else _no_model(request)
 
     async def page(request: Request) -> Response:
-        return await chat_page(request, request.app.state.host, model=model, demo=demo)
+        return await chat_page(request, request.state.host, model=model, demo=demo)
 
     async def sign_in(request: Request) -> Response:
         return await sign_in_page(request, request.app.state.callers)
 
-    async def lines(request: Request) -> Response:
-        return await support(request, request.app.state.host)
-
     async def failed(request: Request, _: Exception) -> Response:
         return own_fault(request.scope)
+
+    async def unmatched(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return refused(wire_of(request.scope), error.status_code, error.detail, error.headers)
 
     async def later(_: Request) -> Response:
         return refused(openai_chat, 404, LATER)
@@ -107,16 +111,20 @@ def create_app(
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
         *health.ROUTES,
-        Route("/api/support", lines),
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
         Route("/v1/messages", chat, methods=["POST"]),
         Route("/v1/responses", later, methods=["POST"]),
         Route("/v1/{rest:path}", other, methods=METHODS),
+        Route("/openapi.json", API),
+        Route("/api/{rest:path}", API),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     served = Starlette(
-        routes=routes, lifespan=lifespan, middleware=[Middleware(Admission)], exception_handlers={Exception: failed}
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(Admission)],
+        exception_handlers={HTTPException: unmatched, Exception: failed},
     )
     return watched(stoppable(guarded(served, guard), stops), watching)
 

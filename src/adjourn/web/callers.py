@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.core.errors import StoreError
-from adjourn.store import Key, Store, key_digest
+from adjourn.store import SIGNED_IN, Key, Store, key_digest
 from adjourn.store.keys import PREFIX
 from adjourn.upstream.client import KEYS
 from adjourn.web import headers
@@ -97,7 +97,7 @@ def presented(scope: Scope) -> tuple[str | None, str]:
             return key, ""
     if headers.BROWSER not in request.cookies:  # then nothing would keep two browsers with one key apart
         return None, ""
-    return request.cookies.get(headers.KEY), f"/browser:{headers.digest(request.cookies[headers.BROWSER])}"
+    return request.cookies.get(headers.KEY), f"{SIGNED_IN}{headers.digest(request.cookies[headers.BROWSER])}"
 
 
 class Admission:

@@ -7,11 +7,10 @@ from typing import Any
 
 import jinja2
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from adjourn.core.events import Ended, Held
 from adjourn.core.machine import Hold
-from adjourn.core.reading import RiskKind
 from adjourn.core.receipt import receipt
 from adjourn.host import Host
 from adjourn.host.words import words
@@ -96,11 +95,3 @@ async def _conversation(host: Host, scope: str, wanted: str) -> dict[str, Any] |
         },
         "support": host.support(shown[-1].kind if shown else None) if exported["held"] == "shown" else None,
     }
-
-
-async def support(request: Request, host: Host | None) -> Response:
-    """Answer `GET /api/support`: help lines for where this server's people are."""
-    kind = request.query_params.get("kind", RiskKind.SELF)
-    if host is None or kind not in list(RiskKind):
-        return JSONResponse({"error": f"kind must be one of {', '.join(RiskKind)}"}, status_code=422)
-    return JSONResponse(host.support(RiskKind(kind)), headers=SAFE)

@@ -5,7 +5,7 @@ import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
@@ -20,7 +20,8 @@ from adjourn.core.policy import Policy
 from adjourn.host import Host, Manner
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
-from adjourn.store import BUSY_SECONDS, open_store
+from adjourn.store import BUSY_SECONDS, Store, open_store
+from adjourn.store.erase import retain
 from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
@@ -45,8 +46,9 @@ class Serving:
     """What the server is started with.
 
     `upstream`, `anthropic_upstream`: the addresses of models that speak Chat Completions and Anthropic Messages; with
-    neither, the demo assistant speaks both. `busy_seconds`: how long a write waits for another process's;
-    `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`: a key of `log.LEVELS`.
+    neither, the demo assistant speaks both. `keep_ms`: how long conversations are kept, in milliseconds; None: until
+    somebody erases them. `busy_seconds`: how long a write waits for another process's; `stop_seconds`: how long, at a
+    stop, what runs is waited for; `log_level`: a key of `log.LEVELS`.
     """
 
     db: str
@@ -61,6 +63,7 @@ class Serving:
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+    keep_ms: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     busy_seconds: float = BUSY_SECONDS
     stop_seconds: float = STOP_SECONDS
@@ -120,6 +123,7 @@ def _started(told: Callable[[str], None], serving: Serving, address: str) -> Non
 
 def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     """Return the server's application, which opens its store and its upstream when it starts."""
+    watch = Watch(traces=from_environment())
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
@@ -137,11 +141,11 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
-                yield host, upstreams
+                async with _retaining(watch.store(host.store), host.now, serving.keep_ms):
+                    yield host, upstreams
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
     model = serving.model or (DEMO if serving.demo else "")
-    watch = Watch(traces=from_environment())
     return create_app(opened, guard, model=model, demo=serving.demo, watch=watch, stopping=stopping)
 
 
@@ -149,6 +153,21 @@ def manner(url: str) -> Manner:
     """Return how the model at this address is spoken to."""
     own = urlsplit(url).hostname == "api.openai.com"
     return Manner(form="developer", store=False) if own else Manner()
+
+
+@asynccontextmanager
+async def _retaining(store: Store, now: Callable[[], int], keep_ms: int | None) -> AsyncIterator[None]:
+    """Erase what is older than that, now and every hour, for as long as the server runs."""
+    if keep_ms is None:
+        yield
+        return
+    erasing = asyncio.create_task(retain(store, keep_ms, now=now, rest=asyncio.sleep))
+    try:
+        yield
+    finally:
+        erasing.cancel()
+        with suppress(asyncio.CancelledError):
+            await erasing
 
 
 def detectors(serving: Serving) -> Detectors:

@@ -5,7 +5,6 @@ Nothing of it knows how a turn is made: what came of it is read from the facts t
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -19,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adjourn.core.errors import StoreError, UpstreamError
 from adjourn.core.events import Answer, Ended, Event, Held, UserReceived
 from adjourn.core.machine import Hold, Stage
-from adjourn.store import Committed, Store
+from adjourn.store import Committed, Store, chance
 from adjourn.upstream.client import Question, Upstream, UpstreamLate, UpstreamUnreachable
 from adjourn.web import log
 from adjourn.web.addresses import NO_WIRE, address_of, wire_name
@@ -40,7 +39,7 @@ def request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
         for name, value in headers:
             if name == wanted and _PLAIN.fullmatch(value.decode("latin-1")):
                 return value.decode("latin-1")
-    return secrets.token_hex(8)
+    return chance(8).hex()
 
 
 @dataclass(slots=True)
