@@ -1,4 +1,4 @@
-"""Stub models: OpenAI-compatible apps that behave as a test needs it, and remember what they were sent.
+"""Stub models: apps that speak both vendors' wires, behave as a test needs it, and remember what they were sent.
 
 Each is a Starlette app, plain and streamed, and says the same to the same requests in the same order. What it received
 is in `app.state.received`, a list of `Received`. With `odd=True` the same is said in unusual but legal bytes.
@@ -45,6 +45,7 @@ class Received:
     path: str
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+    query: bytes = b""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -66,6 +67,8 @@ class Asked:
     number: int  # of this request, from 0; forks count apart
     texts: Sequence[tuple[str, str]]  # role and text of each message
     fork: int = 0  # 1: the question whether to close; 2: asked again
+    raw: bytes = b""
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
     @property
     def last(self) -> str:
@@ -85,21 +88,33 @@ class Asked:
 
 @dataclass(frozen=True)
 class Said:
-    """An answer: its text, and what else stands in the message (`tool_calls`, `reasoning_content`, …)."""
+    """An answer: its text, and what else stands in the message (`tool_calls`, `reasoning_content`, …).
+
+    `finish`: OpenAI's word or Anthropic's. `blocks`: on Anthropic's wire, blocks of content before the text.
+    """
 
     text: str | None = None
     finish: str = "stop"
     also: Mapping[str, object] = field(default_factory=dict)
+    blocks: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
 class Fault:
-    """No answer, but one of `FAULTS`."""
+    """No answer, but one of `FAULTS`, or `short`."""
 
     name: str
 
 
-Answer = str | Said | Fault
+@dataclass(frozen=True)
+class Refused:
+    """No answer, but an error with this message."""
+
+    message: str
+    status: int = 400
+
+
+Answer = str | Said | Fault | Refused
 Behaviour = Callable[[Asked], Answer | Awaitable[Answer]]
 Answers = Answer | Sequence[Answer] | Behaviour
 
@@ -199,16 +214,20 @@ def _app(behave: Behaviour, odd: bool) -> Starlette:
     counts = [0, 0]  # of ordinary requests and of forks
 
     async def note(request: Request) -> Received:
-        one = Received(request.url.path, tuple(request.headers.raw), await request.body())
+        one = Received(
+            request.url.path, tuple(request.headers.raw), await request.body(), request.scope["query_string"]
+        )
         received.append(one)
         return one
 
     async def complete(request: Request) -> Response:
-        asked = _asked((await note(request)).json(), counts)
+        one = await note(request)
+        asked = _asked(one, one.json(), counts)
         answer = behave(asked)
         if isawaitable(answer):
             answer = await answer
-        return _written(answer, _Writer(asked, len(received), odd), bool(asked.body.get("stream")))
+        writer = WRITERS[request.url.path](asked, len(received), odd)
+        return _written(answer, writer, bool(asked.body.get("stream")))
 
     async def models(request: Request) -> Response:
         await note(request)
@@ -219,7 +238,7 @@ def _app(behave: Behaviour, odd: bool) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/v1/chat/completions", complete, methods=["POST"]),
+            *(Route(path, complete, methods=["POST"]) for path in WRITERS),
             Route("/v1/models", models, methods=["GET"]),
             Route("/{path:path}", anything, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
@@ -228,42 +247,43 @@ def _app(behave: Behaviour, odd: bool) -> Starlette:
     return app
 
 
-def _asked(body: Mapping[str, Any], counts: list[int]) -> Asked:
+def _asked(one: Received, body: Mapping[str, Any], counts: list[int]) -> Asked:
     texts = [(message["role"], _text(message.get("content"))) for message in body["messages"]]
     fork = 0
     if texts and FORK in texts[-1][1].splitlines():
         before = texts[-2] if len(texts) > 1 else ("", "")
         fork = 2 if before[0] == "assistant" and before[1].splitlines()[:1] == ["END"] else 1
     counts[bool(fork)] += 1
-    return Asked(body, counts[bool(fork)] - 1, texts, fork)
+    return Asked(body, counts[bool(fork)] - 1, texts, fork, one.body, one.headers)
 
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "\n\n".join(part.get("text") or "" for part in content)
+        return "\n\n".join(part["text"] for part in content if part.get("text"))
     return content or ""
 
 
 def _written(answer: Answer, writer: "_Writer", stream: bool) -> Response:
+    if isinstance(answer, Refused):
+        return _json_response(writer.error(answer.message), answer.status)
     said = Said("END and") if isinstance(answer, Fault) else Said(answer) if isinstance(answer, str) else answer
     if not isinstance(answer, Fault):
         return writer.stream(said) if stream else writer.plain(said)
     match answer.name:
         case "status_500":
-            return _json_response(ERROR, 500)
+            return _json_response(writer.error("It broke."), 500)
         case "error_in_stream":
-            return writer.sent([*writer.events(said)[:2], writer.event(writer.json(ERROR))])
+            return writer.sent([*writer.events(said)[:2], writer.event(writer.error("It broke."))])
+        case "short":  # of a stream: it ends as if it were whole
+            return writer.sent(writer.events(said)[:-2])
         case "cut":
             events = writer.events(said)[:3] if stream else [writer.whole(said)]
             return writer.sent([*events[:-1], events[-1][: len(events[-1]) // 2]], stream=stream, complete=False)
-        case "not_json" | "no_choices" as name:
-            data = b'{"choices": [{"index' if name == "not_json" else b'{"object": "chat.completion"}'
-            events = [writer.event(data), writer.event(b"[DONE]")] if stream else [data]
-            return writer.sent(events, stream=stream)
+        case "not_json":
+            return writer.sent(writer.broken(b'{"choices": [{"index', stream), stream=stream)
+        case "no_choices":
+            return writer.sent(writer.broken(b'{"object": "chat.completion"}', stream), stream=stream)
     raise ValueError(f"no such fault: {answer.name}")
-
-
-ERROR: Mapping[str, object] = {"error": {"message": "It broke.", "type": "server_error", "param": None, "code": None}}
 
 
 def _json_response(value: object, status: int = 200) -> Response:
@@ -288,7 +308,7 @@ class _Pieces(Response):
 
 
 class _Writer:
-    """Writes one answer, in the usual bytes or in odd ones."""
+    """Writes one answer in the form of Chat Completions, in the usual bytes or in odd ones."""
 
     def __init__(self, asked: Asked, number: int, odd: bool) -> None:
         self._model = asked.body.get("model", "stub")
@@ -317,10 +337,22 @@ class _Writer:
         if self._with_usage:
             chunks.append(self._envelope("chat.completion.chunk", choices=[], usage=self._usage(said)))
         comment = [b": hello\n\n"] if self._odd else []
-        return [*comment, *(self.event(self.json(chunk)) for chunk in chunks), self.event(b"[DONE]")]
+        return [*comment, *map(self.event, chunks), self.line(b"[DONE]")]
 
-    def event(self, data: bytes) -> bytes:
-        return b"id: 7\r\ndata:" + data + b"\r\n\r\n" if self._odd else b"data: " + data + b"\n\n"
+    def error(self, message: str) -> Mapping[str, object]:
+        return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
+
+    def broken(self, data: bytes, stream: bool) -> list[bytes]:
+        """Something else than an answer."""
+        return [self.line(data), self.line(b"[DONE]")] if stream else [data]
+
+    def event(self, value: Mapping[str, object]) -> bytes:
+        return self.line(self.json(value))
+
+    def line(self, data: bytes, name: str = "") -> bytes:
+        if self._odd:
+            return b"id: 7\r\n" + (f"event:{name}\r\n".encode() if name else b"") + b"data:" + data + b"\r\n\r\n"
+        return (f"event: {name}\n".encode() if name else b"") + b"data: " + data + b"\n\n"
 
     def plain(self, said: Said) -> Response:
         return self.sent([self.whole(said)], stream=False)
@@ -349,6 +381,77 @@ class _Writer:
 
     def _unknown(self) -> Mapping[str, object]:
         return {"x/unknown": {"": [1.5e300, {}, [], None, True, "ü😀\u2028"]}} if self._odd else {}
+
+
+_STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
+
+
+class _ClaudeWriter(_Writer):
+    """Writes one answer in the form of Anthropic's Messages."""
+
+    def whole(self, said: Said) -> bytes:
+        body = self._message(content=self._blocks(said), stop_reason=_STOPS.get(said.finish, said.finish))
+        return self.json(body) + (b" \r\n\t" if self._odd else b"")
+
+    def events(self, said: Said) -> list[bytes]:
+        stop = {"stop_reason": _STOPS.get(said.finish, said.finish), "stop_sequence": None}
+        told: list[Mapping[str, object]] = [
+            {"type": "message_start", "message": self._message(content=[], stop_reason=None)},
+            {"type": "ping"},
+        ]
+        for index, block in enumerate(self._blocks(said)):
+            begun, deltas = _grown(block)
+            told.append({"type": "content_block_start", "index": index, "content_block": begun})
+            told += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+            told.append({"type": "content_block_stop", "index": index})
+        told.append({"type": "message_delta", "delta": stop, "usage": {"output_tokens": 3}})
+        told += [{"type": "x/unknown", "index": "?"}] if self._odd else []
+        return [self.event({**self._unknown(), **one}) for one in (*told, {"type": "message_stop"})]
+
+    def error(self, message: str) -> Mapping[str, object]:
+        return {"type": "error", "error": {"type": "api_error", "message": message}}
+
+    def broken(self, data: bytes, stream: bool) -> list[bytes]:
+        if not stream:
+            return [data]
+        return [self.line(data, "content_block_delta"), self.event({"type": "message_stop"})]
+
+    def event(self, value: Mapping[str, object]) -> bytes:
+        return self.line(self.json(value), str(value["type"]))
+
+    def _blocks(self, said: Said) -> list[Mapping[str, Any]]:
+        blocks = [*said.blocks, *([{"type": "text", "text": said.text}] if said.text is not None else [])]
+        calls = said.also.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            named = call["function"]
+            taken = json.loads(named["arguments"])
+            blocks.append({"type": "tool_use", "id": call["id"], "name": named["name"], "input": taken})
+        return [{**block, **self._unknown()} for block in blocks]
+
+    def _message(self, **rest: object) -> Mapping[str, object]:
+        head = {"id": f"msg_{self._number}", "type": "message", "role": "assistant", "model": self._model}
+        usage = {"input_tokens": self._prompt, "output_tokens": 1}
+        return {**self._unknown(), **head, **rest, "stop_sequence": None, "usage": usage}
+
+
+def _grown(block: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """How a block begins in a stream, and what comes of it then."""
+    match block["type"]:
+        case "text":
+            words = re.findall(r"\s*\S+\s*", block["text"])
+            return {**block, "text": ""}, [{"type": "text_delta", "text": one} for one in words]
+        case "thinking":
+            signed = {"type": "signature_delta", "signature": block["signature"]}
+            thought = {"type": "thinking_delta", "thinking": block["thinking"]}
+            return {**block, "thinking": "", "signature": ""}, [thought, signed]
+        case "tool_use":
+            written = json.dumps(block["input"])
+            halves = [written[: len(written) // 2], written[len(written) // 2 :]]
+            return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": half} for half in halves]
+    return block, []
+
+
+WRITERS: Mapping[str, type[_Writer]] = {"/v1/chat/completions": _Writer, "/v1/messages": _ClaudeWriter}
 
 
 def odd_json(value: object) -> str:

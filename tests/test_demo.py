@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
+from anthropic.types import Message as AnthropicMessage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from starlette.testclient import TestClient
 
@@ -363,3 +364,37 @@ def test_the_stand_ins_are_seen_as_whole_words(text: str, seen: set[Flag], famil
 
 def test_the_stand_ins_are_nothing_in_an_answer() -> None:
     assert not Detectors([StandIns()]).assistant("forbidden request, insult").scores
+
+
+# The same on Anthropic's wire.
+
+
+def test_on_both_wires_it_says_the_same(client: TestClient) -> None:
+    asked = {"model": "adjourn-demo", "max_tokens": 64, "messages": [user("Why are chats closed?")]}
+    response = client.post("/v1/messages", json=asked)
+    message = AnthropicMessage.model_validate_json(response.content)
+    assert [block.type for block in message.content] == ["text"]
+    assert response.json()["content"][0]["text"] == answer(client, user("Why are chats closed?"))
+    assert (message.stop_reason, message.usage.input_tokens, message.model) == ("end_turn", 4, "adjourn-demo")
+    streamed = client.post("/v1/messages", json={**asked, "stream": True})
+    events = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: ")]
+    assert [line[7:] for line in streamed.text.splitlines() if line.startswith("event: ")] == [
+        event["type"] for event in events
+    ]
+    words = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    assert words == response.json()["content"][0]["text"]
+    assert len(events) > 20
+
+
+def test_to_anthropics_clients_it_offers_its_model_and_refuses_in_their_form(client: TestClient) -> None:
+    version = {"anthropic-version": "2023-06-01"}
+    (model,) = client.get("/v1/models", headers=version).json()["data"]
+    assert (model["type"], model["id"]) == ("model", "adjourn-demo")
+    for response, status, kind in (
+        (client.post("/v1/messages", content=b"{}"), 400, "invalid_request_error"),
+        (client.post("/v1/messages", content=b'{"messages": []}'), 400, "invalid_request_error"),
+        (client.get("/v1/elsewhere", headers=version), 404, "not_found_error"),
+    ):
+        told = response.json()
+        assert (response.status_code, told["type"], told["error"]["type"]) == (status, "error", kind)
+        assert told["error"]["message"]

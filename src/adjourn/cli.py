@@ -125,6 +125,8 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @setting("upstream")
 @setting("upstream-key")
+@setting("anthropic-upstream")
+@setting("anthropic-upstream-key")
 @setting("model", default="")
 @setting("country")
 @setting("allow-host", multiple=True)
@@ -148,6 +150,8 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         port=port,
         upstream=options["upstream"],
         key=options["upstream_key"],
+        anthropic_upstream=options["anthropic_upstream"],
+        anthropic_key=options["anthropic_upstream_key"],
         model=options["model"],
         country=options["country"],
         hosts=options["allow_host"],
@@ -172,7 +176,9 @@ def start_lines(serving: Serving, address: str) -> Iterator[str]:
     """Yield what an operator must know when the server has started."""
     off = serving.policy.mode is Mode.OFF
     yield f"Adjourn {__version__} answers on {address}"
-    yield f"  model     {serving.upstream or 'the demo assistant: a script, not a language model (--upstream URL)'}"
+    models = [url for url in (serving.upstream, serving.anthropic_upstream) if url]
+    for model in models or ["the demo assistant: a script, not a language model (--upstream URL)"]:
+        yield f"  model     {model}"
     yield f"  mode      {serving.policy.mode.name.lower()}, policy {serving.policy.revision}"
     if off:
         yield "  database  none: in mode off everything passes, and nothing is kept"

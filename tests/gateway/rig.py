@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import aiohttp
@@ -20,6 +20,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.types import ASGIApp, Receive, Scope, Send
+from yarl import URL
 
 from adjourn.core.errors import StoreError
 from adjourn.core.events import Ended, Event
@@ -35,7 +36,7 @@ from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
 from adjourn.web.stopping import Stopping
 from adjourn.web.watch import Watch
-from adjourn.wire import sse
+from adjourn.wire import anthropic, openai_chat, sse
 from tests.models import FORK, Received
 
 QUICK = Policy(revision="quick", redirections=1)
@@ -210,6 +211,10 @@ class Rig:
         """The official client, with this gateway as its address."""
         return client_of(self.url, **options)
 
+    def claude(self, **options: Any) -> "Claude":
+        """A client that speaks Anthropic Messages."""
+        return Claude(self, **options)
+
     async def post(
         self,
         body: bytes,
@@ -219,9 +224,11 @@ class Rig:
         path: str = "/v1/chat/completions",
     ) -> "Reply":
         """Send these bytes, and return the whole answer."""
+        kind = ClaudeReply if path.startswith("/v1/messages") else Reply
         sent = {"Content-Type": "application/json", **(headers or {})}
-        async with self.session.post((url or self.url) + path, data=io.BytesIO(body), headers=sent) as answer:
-            return Reply(answer.status, answer.headers, await answer.read())
+        address = URL((url or self.url) + path, encoded=True)
+        async with self.session.post(address, data=io.BytesIO(body), headers=sent) as answer:
+            return kind(answer.status, answer.headers, await answer.read())
 
     async def events(self, conversation: str) -> list[Event]:
         return [row.event for row in await self.store.read(conversation)]
@@ -299,12 +306,12 @@ async def rig(
         hosts: list[Host] = []
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[tuple[Host | None, Upstream]]:
+        async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
             upstream = Upstream(f"{address}/v1", timeouts=timeouts)
             async with Host.open(db, policy, detectors=seen or detectors(policy), **options) as host:
                 host.store = Watched(host.store)
                 hosts.append(host)
-                yield host, upstream
+                yield host, {openai_chat.NAME: upstream, anthropic.NAME: upstream}
             await upstream.close()
 
         app = create_app(opened, guard or Guard(), watch=watch, stopping=stopping)
@@ -415,6 +422,53 @@ class Reply:
         return self.headers["Adjourn-Conversation"]
 
 
+class ClaudeReply(Reply):
+    """The same on Anthropic's wire."""
+
+    @property
+    def content(self) -> list[dict[str, Any]]:
+        """The blocks of the assistant's message, every field of them, as a client sends them back."""
+        if self.status != 200:
+            return []
+        if not self.streamed:
+            content: list[dict[str, Any]] = self.json.get("content", [])
+            return content
+        blocks: dict[int, dict[str, Any]] = {}
+        for event in self.chunks:
+            match event.get("type"):
+                case "content_block_start":
+                    assert event["index"] == len(blocks)
+                    blocks[event["index"]] = dict(event["content_block"])
+                case "content_block_delta":
+                    for name, more in event["delta"].items():
+                        field = {"partial_json": "input"}.get(name, name)
+                        if field != "type":
+                            blocks[event["index"]][field] = (blocks[event["index"]].get(field) or "") + more
+        for block in blocks.values():
+            if block["type"] == "tool_use":
+                block["input"] = json.loads(block["input"] or "{}")
+        return list(blocks.values())
+
+    @property
+    def text(self) -> str:
+        return "".join(block["text"] for block in self.content if block["type"] == "text")
+
+    @property
+    def whole(self) -> bool:
+        return not self.streamed or any(event.get("type") == "message_stop" for event in self.chunks)
+
+    @property
+    def refused(self) -> bool:
+        if self.status != 400 or self.json["error"].get("code") != "conversation_ended":
+            return False
+        assert self.headers["x-should-retry"] == "false"
+        assert self.headers["Adjourn-Stage"] == "ENDED"
+        assert self.headers["Content-Type"] == "application/json"
+        error = {"type": "invalid_request_error", "message": HARM_REFUSAL, "code": "conversation_ended"}
+        assert (self.json["type"], self.json["error"]) == ("error", error)
+        return True
+
+
 @dataclass
 class Chat:
     """A client that has never heard of Adjourn: it keeps the messages, and sends all of them every time."""
@@ -441,8 +495,12 @@ class Chat:
         """Send the messages as they are."""
         reply = await self.post(self.messages, **{name.replace("_", "-"): value for name, value in headers.items()})
         if reply.status == 200:
-            self.messages.append({"role": "assistant", "content": reply.text})
+            self.messages.append({"role": "assistant", "content": self.kept(reply)})
         return reply
+
+    def kept(self, reply: Reply) -> Any:
+        """What is sent back of an answer."""
+        return reply.text
 
     async def say(self, *texts: str) -> list[Reply]:
         return [await self.send(text) for text in texts]
@@ -452,9 +510,25 @@ class Chat:
         del self.messages[-count:]
         return self
 
-    def fork(self) -> "Chat":
+    def fork(self) -> Self:
         """The same chat in another window."""
-        return Chat(self.rig, self.stream, self.key, self.headers, self.also, self.url, list(self.messages))
+        return replace(self, messages=list(self.messages))
+
+
+@dataclass
+class Claude(Chat):
+    """The same on Anthropic's wire: it sends back every block of an answer."""
+
+    model: str = "claude-opus-5-5"
+
+    async def post(self, messages: Sequence[Mapping[str, Any]], **headers: str) -> Reply:
+        body = {"model": self.model, "max_tokens": 500, "messages": messages, "stream": self.stream, **self.also}
+        sent = {"x-api-key": self.key, "anthropic-version": "2023-06-01", **self.headers, **headers}
+        return await self.rig.post(json.dumps(body).encode(), sent, url=self.url, path="/v1/messages")
+
+    def kept(self, reply: Reply) -> Any:
+        assert isinstance(reply, ClaudeReply)
+        return reply.content
 
 
 async def close(chat: Chat, *, redirections: int = 1) -> Reply:

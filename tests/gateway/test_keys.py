@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
@@ -18,6 +19,7 @@ from tests.models import hostile, scripted
 
 VENDORS = "sk-vendor-adj_not-ours"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+ASKED: Any = {"model": "stub", "max_tokens": 9, "messages": [{"role": "user", "content": CALM}]}
 BODY = json.dumps({"model": "stub", "messages": [{"role": "user", "content": CALM}]}).encode()
 
 
@@ -43,6 +45,12 @@ def unauthorized(reply: Reply) -> str:
     error = reply.json["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     return str(error["message"])
+
+
+def anthropic_client(served: Rig, key: str) -> anthropic.AsyncAnthropic:
+    """The other vendor's official client, which sends this as `x-api-key`."""
+    plain = anthropic.DefaultAsyncHttpxClient(verify=False)
+    return anthropic.AsyncAnthropic(base_url=served.url, api_key=key, http_client=plain)
 
 
 def went_up(served: Rig) -> str:
@@ -94,17 +102,31 @@ async def test_the_official_openai_client_is_answered_with_a_key_in_a_scope_of_t
         assert secret not in went_up(served)
 
 
+async def test_the_official_anthropic_client_is_answered_with_a_key_in_a_scope_of_that_key() -> None:
+    async with rig(scripted("Okay.")) as served:
+        ident, secret = await add_key(served.store)
+        async with anthropic_client(served, secret) as client:
+            answer = await client.messages.create(**ASKED, metadata={"user_id": "ann"})
+            assert [block.text for block in answer.content if block.type == "text"] == ["Okay."]
+            assert [model.id async for model in client.models.list()]
+        assert await scopes(served) == [f"own:{ident}/ann"]
+        assert len(served.received) == 2
+        assert "adj" not in went_up(served)
+
+
 async def test_official_clients_say_what_is_wrong_with_a_key_and_ask_only_once() -> None:
     async with rig(scripted("Okay.")) as served:
         await add_key(served.store)
         async with served.client() as client:
             with pytest.raises(openai.AuthenticationError, match="this server needs a key of its own"):
                 await client.models.list()
-        async with anthropic.AsyncAnthropic(
-            base_url=served.url, api_key="adj_wrong", http_client=anthropic.DefaultAsyncHttpxClient(verify=False)
-        ) as other:
-            with pytest.raises(anthropic.AuthenticationError, match="this server has no such key"):
-                await other.messages.create(model="stub", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+        async with anthropic_client(served, "adj_wrong") as other:
+            with pytest.raises(anthropic.AuthenticationError, match="this server has no such key") as raised:
+                await other.messages.create(**ASKED)
+            assert raised.value.type == "authentication_error"
+            with pytest.raises(anthropic.AuthenticationError) as raised:
+                await other.models.list()
+            assert raised.value.type == "authentication_error"
         assert not served.received
 
 
@@ -365,7 +387,14 @@ async def test_keys_that_cannot_be_looked_up_let_nobody_in_and_it_is_said() -> N
         served.store.key = served.store.has_keys = fails  # type: ignore[attr-defined]
         for headers in ({}, {"x-api-key": secret}):
             reply = await served.post(BODY, headers)
+            assert (reply.status, reply.headers["Retry-After"], reply.json["error"]["type"]) == (
+                503,
+                "1",
+                "store_error",
+            )
+            reply = await served.post(BODY, headers, path="/v1/messages")
             assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+            assert (reply.json["type"], reply.json["error"]["type"]) == ("error", "overloaded_error")
         async with signing_in(served, secret) as answer:
             assert (answer.status, "Please try again" in await answer.text()) == (503, True)
         assert not served.received

@@ -21,11 +21,12 @@ from adjourn.core.machine import Guidance
 from adjourn.store import open_store
 from adjourn.store.verify import verify
 from adjourn.upstream.client import Timeouts
-from adjourn.web.addresses import address_of, wire_of
+from adjourn.web.addresses import address_of, wire_name
 from adjourn.web.log import JsonLines
 from adjourn.web.metrics import FAULTS, OUTCOMES, QUESTIONS, TABLE
 from adjourn.web.stopping import Stopping
 from adjourn.web.watch import Watch
+from tests.bound import bound
 from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, YES, Recording, Rig, close, here, rig, until
 from tests.gateway.test_faults import Slow, chunk
 from tests.models import WARNS, Fault, scripted
@@ -254,6 +255,45 @@ async def test_turns_are_counted_by_what_came_of_them() -> None:
         assert numbers.counted("upstream_first_byte_seconds_count") == {"answer": 2, "fork": 2}
 
 
+async def test_turns_on_anthropics_wire_are_counted_as_well_and_under_its_name() -> None:
+    watch = Watch()
+    async with rig(scripted(WARNS, ["END", "END\nGoodbye."]), watch=watch) as served:
+        numbers, chat = Numbers(watch), served.claude()
+        await close(chat)
+        assert (await chat.send(CALM)).refused
+        await served.post(b"{}", path="/v1/messages/count_tokens?beta=true")
+        assert numbers.counted("turns_total") == {"answered": 2, "closed_persistent_harm": 1, "refused": 1}
+        assert numbers.more("requests_total") == {
+            frozenset({"anthropic_messages", "/v1/messages", "200"}): 3,
+            frozenset({"anthropic_messages", "/v1/messages", "400"}): 1,
+            frozenset({"anthropic_messages", "/v1/...", "200"}): 1,
+        }
+        assert numbers.counted("upstream_first_byte_seconds_count") == {"answer": 2, "fork": 2, "other": 1}
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions?version=1", "/v1/messages?beta=true"])
+async def test_a_question_whose_address_has_a_query_is_counted_as_what_it_is(path: str) -> None:
+    watch = Watch()
+    body = json.dumps({"model": "stub", "messages": [{"role": "user", "content": CALM}]}).encode()
+    async with rig(scripted("Okay."), watch=watch) as served:
+        numbers = Numbers(watch)
+        assert (await served.post(body, path=path)).status == 200
+        assert numbers.counted("upstream_first_byte_seconds_count") == {"answer": 1}
+
+
+@pytest.mark.parametrize("altered", [False, True])
+async def test_a_request_that_is_asked_once_more_without_bound_thinking_is_counted(altered: bool) -> None:
+    watch = Watch()
+    async with rig(bound("Okay."), watch=watch) as served:
+        numbers, chat = Numbers(watch), served.claude()
+        await chat.send(CALM)
+        if altered:
+            chat.also = {"system": "Be brief."}
+        assert (await chat.send(CALM)).status == 200
+        assert numbers.counted("upstream_unbound_retries_total") == ({"": 1} if altered else {})
+        assert numbers.more("upstream_faults_total") == ({frozenset({"answer", "status_4xx"}): 1} if altered else {})
+
+
 async def test_an_end_by_consent_and_signs_of_risk_are_counted() -> None:
     watch = Watch()
     question = "Close this chat for good? It is final."
@@ -342,7 +382,9 @@ def test_addresses_are_counted_as_few() -> None:
     assert address_of("/v1/chat/completions") == "/v1/chat/completions"
     assert {address_of(path) for path in ("/v1/x", "/v1/x/y", "/v1/")} == {"/v1/..."}
     assert {address_of(path) for path in ("/x", "//", "", "*", "/metrics/x")} == {"other"}
-    assert [wire_of(path) for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/x", "/")] == [
+    assert [
+        wire_name(path) for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/responses", "/v1/x", "/")
+    ] == [
         "anthropic_messages",
         "anthropic_messages",
         "openai_responses",
@@ -476,7 +518,7 @@ def test_of_a_packages_exception_the_log_has_its_places_and_not_its_text() -> No
 @pytest.mark.parametrize(
     "faulty", [lambda: ValueError(SECRET), lambda: Impossible("the machine has no cell for HELP at ENDED")]
 )
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/"])
 async def test_our_own_fault_is_a_500_with_the_requests_id_and_its_places_stand_in_the_log_without_words(
     faulty: Callable[[], Exception], path: str, log: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,10 +536,10 @@ async def test_our_own_fault_is_a_500_with_the_requests_id_and_its_places_stand_
         if path == "/":
             status, headers, said = await get(served, path)
         else:
-            reply = await served.chat().send(SECRET)
+            reply = await (served.claude() if path == "/v1/messages" else served.chat()).send(SECRET)
             status, headers, said = reply.status, reply.headers, reply.body.decode()
         assert status == 500
-        assert json.loads(said)["error"]["type"] == "server_error"
+        assert json.loads(said)["error"]["type"] == ("api_error" if path == "/v1/messages" else "server_error")
         assert headers["Adjourn-Request"] in said
         assert "Traceback" not in said
         assert "line" not in said

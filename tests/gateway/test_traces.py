@@ -85,6 +85,22 @@ async def test_a_turn_has_a_span_and_below_it_one_for_the_question_to_the_model(
         }
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_turn_on_anthropics_wire_has_spans_too(spans: Spans, stream: bool) -> None:
+    async with rig(scripted("It is nine."), watch=spans.watch) as served:
+        chat = served.claude(model="stub", stream=stream)
+        body = {"model": "stub", "max_tokens": 9, "messages": [{"role": "user", "content": SECRET}], "stream": stream}
+        await served.post(json.dumps(body).encode(), path="/v1/messages?beta=true")
+        assert (await chat.send(SECRET)).status == 200
+        assert len(spans.of("POST /v1/messages")) == 2
+        for span in spans.of("chat stub"):
+            said = about(span)
+            assert (said["gen_ai.provider.name"], said["gen_ai.response.id"][:4]) == ("anthropic", "msg_")
+            assert said["gen_ai.response.finish_reasons"] == ("end_turn",)
+            assert said["gen_ai.usage.input_tokens"] > 0
+        assert len(spans.of("chat stub")) == 2
+
+
 async def test_questions_whether_to_close_are_spans_of_the_same_turn(spans: Spans) -> None:
     async with rig(scripted(WARNS, ["END", f"END\n{SECRET}"]), watch=spans.watch) as served:
         await close(served.chat())

@@ -16,6 +16,7 @@ from adjourn.host import Manner
 from adjourn.upstream.client import Upstream
 from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
+from adjourn.wire import openai_chat
 from adjourn.wire.splice import members
 from tests.gateway.rig import (
     ABUSE,
@@ -292,7 +293,7 @@ async def test_p13_in_mode_off_everything_passes_and_no_store_is_opened(stream: 
         @asynccontextmanager
         async def opened() -> Any:
             upstream = Upstream(f"{address}/v1")
-            yield None, upstream
+            yield None, {openai_chat.NAME: upstream}
             await upstream.close()
 
         async with here(create_app(opened, Guard())) as url:

@@ -82,7 +82,11 @@ class Turn:
     @property
     def body(self) -> bytes:
         """The request as the model is to see it: the client's own bytes if there is nothing to add."""
-        return view(self.request, self.notes)
+        return view(self.request, self._placed(self.notes))
+
+    def _placed(self, notes: Sequence[Note]) -> Sequence[Note]:
+        """Return the notes; an earlier model may have taken messages of their own that this one would refuse."""
+        return [note._replace(form=IN_USER) for note in notes] if self.manner.form == IN_USER else notes
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -98,7 +102,7 @@ class Turn:
         manner = self.manner
         first = Note(self.newest.last, manner.form, first_question(self.redirections, tool=manner.tool))
         return manner.wire.side_request(
-            view(self.request, [*self.notes, first]),
+            view(self.request, self._placed([*self.notes, first])),
             replied=self.first_reply,
             again=second_question(tool=manner.tool),
             form=manner.form,

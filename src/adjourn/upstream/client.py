@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import aiohttp
+from yarl import URL
 
 from adjourn.core.errors import UpstreamError
 
@@ -50,6 +51,10 @@ class Answered:
         return b"".join([chunk async for chunk in self.chunks])
 
 
+KEYS = ("authorization", "x-api-key", "api-key")
+"""The headers in which a client's key may stand; the first that is there counts."""
+
+
 class Question:
     """One question to the model's API, as whoever watches it sees it; this one looks away.
 
@@ -76,17 +81,23 @@ class Question:
 
 
 Watching = Callable[[str, bytes | None, bool], Question]
-"""Path, body, and whether it is a side question: returns who watches this question."""
+"""Path with its query, body, and whether it is a side question: returns who watches this question."""
 
 _LOOKS_AWAY = Question()
 
 
 class Upstream:
-    """One endpoint of a model's API. `url`: what stands before `/chat/completions`; `key`: sent for the client's."""
+    """One endpoint of a model's API. `url`: what stands before `/chat/completions`, or before `/messages`.
 
-    def __init__(self, url: str, key: str | None = None, timeouts: Timeouts | None = None) -> None:
+    `key`: sent for the client's, as `Authorization: Bearer` or, with `key_in`, in this header as it is.
+    """
+
+    def __init__(
+        self, url: str, key: str | None = None, timeouts: Timeouts | None = None, *, key_in: str | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self.key = key
+        self.key_in = key_in
         self.timeouts = timeouts or Timeouts()
         self.watch: Watching = lambda *_: _LOOKS_AWAY
         self._session: aiohttp.ClientSession | None = None
@@ -97,19 +108,19 @@ class Upstream:
     ) -> AsyncIterator[Answered]:
         """Send a request and yield the answer; raises UpstreamError if there is none, or if it breaks off.
 
-        `fork`: it is a side question, and its whole answer must come within that time-out.
+        `path` comes behind the address as it is, with its query if it has one. `fork`: it is a side question, and its
+        whole answer must come within that time-out.
         """
         question = self.watch(path, body, fork)
         sent = {**headers, **question.headers, "Accept-Encoding": "identity"}
         if self.key is not None:
-            sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
-            sent["Authorization"] = f"Bearer {self.key}"
+            sent = {name: value for name, value in sent.items() if name.lower() not in KEYS}
+            sent[self.key_in or "Authorization"] = self.key if self.key_in else f"Bearer {self.key}"
+        url = URL(self.url + path, encoded=True)  # what the client wrote behind the address stays as it is
         try:
             with _told(question, UpstreamUnreachable("the model could not be reached")):
                 async with asyncio.timeout(self.timeouts.fork) if fork else nullcontext():
-                    asking = self._opened().request(
-                        method, self.url + path, data=body, headers=sent, allow_redirects=False
-                    )
+                    asking = self._opened().request(method, url, data=body, headers=sent, allow_redirects=False)
                     async with asking as answer:
                         question.answered(answer.status)
                         yield Answered(answer.status, answer.headers, _chunks(answer.content, question))

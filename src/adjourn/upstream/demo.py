@@ -1,13 +1,11 @@
-"""The demo assistant: an upstream of its own that speaks Chat Completions. It is a script, and says so.
+"""The demo assistant: an upstream of its own that speaks both vendors' wires. It is a script, and says so.
 
 All that it says stands in `demo.toml`. What it does depends on the host's guidance and on what it sees by itself.
 """
 
 import asyncio
 import re
-import time
 import tomllib
-import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -21,14 +19,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from adjourn.core.reading import Flag
-from adjourn.signals import Detectors, Message, local
+from adjourn.signals import Detectors, local
+from adjourn.signals import Message as Said
 from adjourn.upstream.stand_ins import StandIns
+from adjourn.upstream.written import Completion, Form, Message
 
 FORK = "Answer with one word on the first line: END or CONTINUE."
 
 _GUIDANCE = re.compile(r"(?:\A|\n[^\S\n]*\n)\[adjourn/(\w+)\]")
 _WORD = re.compile(r"[a-z0-9]+")
-_CHUNK = re.compile(r"\s*\S+\s*")
 _PLACE = re.compile(r"\$\.(\S+?)`$")
 _MOST_WORDS = 200  # of a message that are looked at for its topic
 _HOST_SPEAKS_IN = ("user", "developer", "system")
@@ -84,7 +83,7 @@ class ChatRequest(msgspec.Struct):
 class Heard:
     """A history as the script hears it: people's and assistants' own words, and what the host said for this answer."""
 
-    words: Sequence[Message]
+    words: Sequence[Said]
     guidance: str | None = None
     forks: int = 0  # 1: whether to close; 2: the same again, with words to the person
 
@@ -96,7 +95,7 @@ class Heard:
 
 def hear(messages: Sequence[ChatMessage]) -> Heard:
     """Take apart what people and assistants said, guidance, and the question whether to close."""
-    words: list[Message] = []
+    words: list[Said] = []
     guidance: str | None = None
     for message in messages:
         text = message.text
@@ -232,65 +231,7 @@ def script() -> Script:
     return Script(table, [Topic(**row) for row in table["topic"]])
 
 
-# How it is said on the wire.
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """One answer, to be written whole or in chunks. A token is a word here."""
-
-    text: str
-    model: str
-    prompt_tokens: int
-    id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
-    created: int = field(default_factory=lambda: int(time.time()))
-
-    @property
-    def usage(self) -> Mapping[str, int]:
-        """How many words went in and out."""
-        out = len(self.text.split())
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": out, "total_tokens": self.prompt_tokens + out}
-
-    def whole(self) -> bytes:
-        """Write it as one body."""
-        message = {"role": "assistant", "content": self.text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        return _json(self._envelope("chat.completion", choices=[choice], usage=self.usage))
-
-    def events(self, with_usage: bool) -> Iterator[bytes]:
-        """Write it as events, a word each."""
-        yield self._event({"role": "assistant", "content": ""})
-        for words in _CHUNK.findall(self.text):
-            yield self._event({"content": words})
-        yield self._event({}, finish="stop")
-        if with_usage:
-            yield _event(_json(self._envelope("chat.completion.chunk", choices=[], usage=self.usage)))
-        yield _event(b"[DONE]")
-
-    def _event(self, delta: Mapping[str, str], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return _event(_json(self._envelope("chat.completion.chunk", choices=[choice])))
-
-    def _envelope(self, kind: str, **rest: object) -> Mapping[str, object]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, **rest}
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.encode(value)
-
-
-def _event(data: bytes) -> bytes:
-    return b"data: " + data + b"\n\n"
-
-
-def _refusal(message: str, param: str | None = None, status: int = 400) -> Response:
-    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
-    return Response(_json({"error": error}), status, media_type="application/json")
-
-
-async def _refuse(request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)
-    return _refusal(exc.detail, status=exc.status_code)
+# Where it is asked.
 
 
 def demo_app(pace: float = 0.0) -> Starlette:
@@ -305,28 +246,47 @@ def demo_app(pace: float = 0.0) -> Starlette:
             if pace:
                 await asyncio.sleep(pace)
 
-    async def complete(request: Request) -> Response:
+    async def answer(request: Request, form: Form) -> Response:
         try:
             asked = decoder.decode(await request.body())
         except msgspec.ValidationError as problem:
             place = _PLACE.search(str(problem))
-            return _refusal(str(problem), place[1] if place else None)
+            return _said(form.refusal(str(problem), place[1] if place else None), 400)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-            return _refusal(f"The body is not JSON: {problem}")
+            return _said(form.refusal(f"The body is not JSON: {problem}"), 400)
         prompt = sum(len(message.text.split()) for message in asked.messages)
-        completion = Completion(play.answer(hear(asked.messages)), model, prompt)
+        written = form(play.answer(hear(asked.messages)), model, prompt)
         if asked.stream:
-            return StreamingResponse(paced(completion.events(asked.wants_usage)), media_type="text/event-stream")
-        return Response(completion.whole(), media_type="application/json")
+            return StreamingResponse(paced(written.events(asked.wants_usage)), media_type="text/event-stream")
+        return _said(written.whole())
 
-    async def models(_: Request) -> Response:
-        entry = {"id": model, "object": "model", "created": 0, "owned_by": "adjourn"}
-        return Response(_json({"object": "list", "data": [entry]}), media_type="application/json")
+    async def complete(request: Request) -> Response:
+        return await answer(request, Completion)
+
+    async def messages(request: Request) -> Response:
+        return await answer(request, Message)
+
+    async def models(request: Request) -> Response:
+        return _said(_form(request).models(model))
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _said(_form(request).refusal(error.detail, None, error.status_code), error.status_code)
 
     return Starlette(
         routes=[
             Route("/v1/chat/completions", complete, methods=["POST"]),
+            Route("/v1/messages", messages, methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
         ],
-        exception_handlers={HTTPException: _refuse},
+        exception_handlers={HTTPException: refuse},
     )
+
+
+def _form(request: Request) -> Form:
+    """Return the form in which a client wants to be answered at an address that both vendors have."""
+    return Message if "anthropic-version" in request.headers else Completion
+
+
+def _said(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
 from adjourn.web import health
+from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
@@ -25,12 +26,21 @@ from adjourn.web.page import HERE, chat_page
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched
-from adjourn.wire import openai_chat
+from adjourn.wire import anthropic, openai_chat
 
-Opened = AbstractAsyncContextManager[tuple[Host | None, Upstream]]
+Opened = AbstractAsyncContextManager[tuple[Host | None, Mapping[str, Upstream]]]
 
-NOT_OFFERED = "this address is not offered: only /v1/chat/completions and /v1/models are"
-LATER = "this address comes with a later version; /v1/chat/completions is there"
+NOT_OFFERED = "this address is not offered: only /v1/chat/completions, /v1/messages and /v1/models are"
+LATER = "this address comes with a later version; /v1/chat/completions and /v1/messages are there"
+NO_MODEL: Mapping[str, str] = {
+    openai_chat.NAME: "no model that speaks Chat Completions stands behind this server: it was started without"
+    " --upstream",
+    anthropic.NAME: "no model that speaks Anthropic Messages stands behind this server: it was started without"
+    " --anthropic-upstream",
+}
+"""What is said on a wire that nobody behind this server speaks."""
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(
@@ -42,8 +52,9 @@ def create_app(
     watch: Watch | None = None,
     stopping: Stopping | None = None,
 ) -> ASGIApp:
-    """Return the server. `opened` gives the host (none in mode off) and the upstream for as long as it runs.
+    """Return the server.
 
+    `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
     `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
     """
     from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
@@ -52,9 +63,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
-        async with opened() as (host, upstream):
+        async with opened() as (host, upstreams):
             seen = replace(host, store=watching.store(host.store)) if host else None
-            app.state.gateway = Gateway(seen, watching.upstream(upstream), seen.manner if seen else Manner())
+            app.state.gateways = {
+                name: _gateway(name, seen, watching.upstream(upstream)) for name, upstream in upstreams.items()
+            }
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops
             yield {"host": seen}
@@ -62,31 +75,35 @@ def create_app(
         await watching.close()
 
     async def chat(request: Request) -> Response:
-        gateway: Gateway = request.app.state.gateway
-        return await gateway.chat(request)
+        gateway = _asked(request)
+        return await gateway.chat(request) if gateway else _no_model(request)
 
     async def models(request: Request) -> Response:
-        gateway: Gateway = request.app.state.gateway
-        return await gateway.passed(request, "GET", "/models", None)
+        gateway = _asked(request)
+        return await gateway.passed(request, "/models", None) if gateway else _no_model(request)
 
     async def page(request: Request) -> Response:
-        return await chat_page(request, request.app.state.gateway.host, model=model, demo=demo)
+        return await chat_page(request, request.state.host, model=model, demo=demo)
 
     async def sign_in(request: Request) -> Response:
         return await sign_in_page(request, request.app.state.callers)
 
     async def failed(request: Request, _: Exception) -> Response:
-        return own_fault(request.url.path)
+        return own_fault(request.scope)
 
-    async def unmatched(_: Request, error: Exception) -> Response:
+    async def unmatched(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return refused(openai_chat, error.status_code, error.detail, error.headers)
+        return refused(wire_of(request.scope), error.status_code, error.detail, error.headers)
 
     async def later(_: Request) -> Response:
         return refused(openai_chat, 404, LATER)
 
-    async def not_offered(_: Request) -> Response:
-        return refused(openai_chat, 404, NOT_OFFERED)
+    async def other(request: Request) -> Response:
+        if not passes(request.scope["path"]):
+            return refused(wire_of(request.scope), 404, NOT_OFFERED)
+        gateway = _asked(request)
+        path = request.scope["raw_path"].decode("latin-1").removeprefix("/v1")
+        return await gateway.through(request, path) if gateway else _no_model(request)
 
     routes = [
         Route("/", page),
@@ -96,9 +113,9 @@ def create_app(
         *health.ROUTES,
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
-        Route("/v1/messages", later, methods=["POST"]),
+        Route("/v1/messages", chat, methods=["POST"]),
         Route("/v1/responses", later, methods=["POST"]),
-        Route("/v1/{rest:path}", not_offered, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        Route("/v1/{rest:path}", other, methods=METHODS),
         Route("/openapi.json", API),
         Route("/api/{rest:path}", API),
         Mount("/static", StaticFiles(directory=HERE / "static")),
@@ -112,6 +129,25 @@ def create_app(
     return watched(stoppable(guarded(served, guard), stops), watching)
 
 
+def _gateway(name: str, host: Host | None, upstream: Upstream) -> Gateway:
+    """Return the gateway of a wire. The host's own manner is that of Chat Completions."""
+    manner = host.manner if host else Manner()
+    if name == anthropic.NAME:
+        return Gateway(host, upstream, replace(manner, wire=anthropic, store=None), anthropic.form_of)
+    return Gateway(host, upstream, manner)
+
+
+def _asked(request: Request) -> Gateway | None:
+    """Return the gateway of the wire that a request speaks, if there is a model behind it."""
+    gateways: Mapping[str, Gateway] = request.app.state.gateways
+    return gateways.get(wire_of(request.scope).NAME)
+
+
+def _no_model(request: Request) -> Response:
+    wire = wire_of(request.scope)
+    return refused(wire, 404, NO_MODEL[wire.NAME])
+
+
 def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
     """Return the application behind the guard, which also answers the questions of browsers before a request."""
 
@@ -123,7 +159,7 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
         cors = guard.cors(headers)
         refusal = guard.refusal(scope["method"], scope["path"], headers)
         if refusal is not None:
-            await refused(openai_chat, refusal.status, refusal.message)(scope, receive, send)
+            await refused(wire_of(scope), refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             allowed = {"Access-Control-Allow-Headers": "*, Authorization", "Access-Control-Allow-Methods": "GET, POST"}
             await Response(status_code=204, headers=cors | allowed if cors else None)(scope, receive, send)

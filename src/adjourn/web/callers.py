@@ -15,9 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adjourn.core.errors import StoreError
 from adjourn.store import SIGNED_IN, Key, Store, key_digest
 from adjourn.store.keys import PREFIX
+from adjourn.upstream.client import KEYS
 from adjourn.web import headers
+from adjourn.web.addresses import wire_of
 from adjourn.web.gateway import RETRY_AFTER, refused
-from adjourn.wire import openai_chat
 
 SIGN_IN = "/sign-in"
 OPEN = frozenset({"/about", "/healthz", "/readyz", SIGN_IN, "/sign-out"})
@@ -26,7 +27,7 @@ OPEN = frozenset({"/about", "/healthz", "/readyz", SIGN_IN, "/sign-out"})
 LOOK_SECONDS = 1.0
 """How often a server without keys looks whether it has some now."""
 
-SENT_IN = ("adjourn-key", *headers.KEYS)
+SENT_IN = ("adjourn-key", *KEYS)
 """Where a client may send a key of this server; the first that is there counts."""
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -38,6 +39,7 @@ NONE_SENT = (
     f"`Adjourn-Key` if the model's vendor needs a key of yours too; {ASK}"
 )
 NO_SUCH_KEY = f"this server has no such key; {ASK}"
+UNREADABLE = "keys could not be looked up just now; please try again"
 
 
 @dataclass(slots=True)
@@ -70,14 +72,14 @@ class Callers:
             if key is None and not await self.keyed():
                 return None
         except StoreError:
-            return refused(openai_chat, 503, "keys could not be looked up just now; please try again", RETRY_AFTER)
+            return refused(wire_of(scope), 503, UNREADABLE, RETRY_AFTER)
         if key is not None and key.opens:
             scope[headers.CALLER] = f"own:{key.id}{browser}"
             return None
         if path == "/" or path.startswith("/c/"):
             return RedirectResponse(SIGN_IN, 303, {"Cache-Control": "no-store"})
         says = f"the key {key.id} was revoked; {ASK}" if key else NO_SUCH_KEY if sent else NONE_SENT
-        return refused(openai_chat, 401, says, CHALLENGE)
+        return refused(wire_of(scope), 401, says, CHALLENGE)
 
 
 def presented(scope: Scope) -> tuple[str | None, str]:

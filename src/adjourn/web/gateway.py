@@ -4,9 +4,9 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from adjourn.wire import sse
 from adjourn.wire.interface import Wire
 from adjourn.wire.reply import Reply
 from adjourn.wire.request import ASSISTANT
+from adjourn.wire.side import CLOSES
 
 PING_SECONDS = 5.0
 """How long the host may delay a stream before it says that it is still there."""
@@ -32,8 +33,6 @@ RETRY_AFTER = {"Retry-After": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
 NOT_KEPT = "what was written could not be kept just now; please try again"
 JSON = "application/json"
-CLOSES = "end_conversation"
-"""The tool with which a model may answer the question whether to close."""
 
 
 class TooLarge(ClientError):
@@ -44,12 +43,14 @@ class TooLarge(ClientError):
 class Gateway:
     """One vendor's wire in front of a model. Without a host (mode off) everything passes.
 
-    `running`: the attempts that are under way in this process, by conversation and message.
+    `forms`: the form of guidance that a model takes, by its name, where models differ. `running`: the attempts that are
+    under way in this process, by conversation and message.
     """
 
     host: Host | None
     upstream: Upstream
     manner: Manner
+    forms: Callable[[str], str] | None = None
     running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
 
     @property
@@ -66,14 +67,14 @@ class Gateway:
         except ClientError as error:
             return refused(self.wire, 400, str(error))
         if self.host is None or asked.newest < 0:
-            return await self.passed(request, "POST", self.wire.PATH, body)
+            return await self.passed(request, self.wire.PATH, body)
         try:
             turn = await self.host.begin(
                 scope=headers.scope(request, asked.user),
                 request=asked,
                 conversation=headers.conversation(request),
                 retried=headers.retried(request),
-                manner=self.manner,
+                manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
             )
             if turn.refused:
                 return closed_before(turn)
@@ -81,11 +82,20 @@ class Gateway:
         except StoreError:
             return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
 
-    async def passed(self, request: Request, method: str, path: str, body: bytes | None) -> Response:
+    async def through(self, request: Request, path: str) -> Response:
+        """Pass a request that is neither judged nor recorded, whatever it is."""
+        try:
+            return await self.passed(request, path, await whole(request) or None)
+        except TooLarge as error:
+            return refused(self.wire, 413, str(error))
+        except ClientError as error:
+            return refused(self.wire, 400, str(error))
+
+    async def passed(self, request: Request, path: str, body: bytes | None) -> Response:
         """Pass a request that is not judged."""
         stack = AsyncExitStack()
         try:
-            asking = self.upstream.ask(method, path, body, headers.upward(request))
+            asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
             answer = await stack.enter_async_context(asking)
         except UpstreamError as error:
             await stack.aclose()
@@ -139,8 +149,8 @@ class Gateway:
 
     async def sent(self, body: bytes, request: Request, stack: AsyncExitStack, *, fork: bool = False) -> Answered:
         """Send a request up; once more if it is refused for a reason that the vendor names a way out of."""
-        up = headers.upward(request)
-        answer = await stack.enter_async_context(self.upstream.ask("POST", self.wire.PATH, body, up, fork=fork))
+        path, up = self.wire.PATH + query(request), headers.upward(request)
+        answer = await stack.enter_async_context(self.upstream.ask("POST", path, body, up, fork=fork))
         if answer.status != 400:
             return answer
         said = await answer.body()
@@ -149,7 +159,7 @@ class Gateway:
             return Answered(answer.status, answer.headers, _again(said))
         request.app.state.metrics.unbound_retried()
         changed, more = other
-        asking = self.upstream.ask("POST", self.wire.PATH, changed, headers.merged(up, more), fork=fork)
+        asking = self.upstream.ask("POST", path, changed, headers.merged(up, more), fork=fork)
         return await stack.enter_async_context(asking)
 
     async def answered(self, turn: Turn, request: Request) -> Response:
@@ -192,7 +202,7 @@ class Gateway:
                 async for ping in self.kept(turn, reply):
                     yield ping
                 kept = True
-            yield self.wire.last_events(held, turn.object, turn.say or "") + events.rest()
+            yield self.wire.last_events(reply, held, turn.object, turn.say or "") + events.rest()
             async for chunk in answer.chunks:
                 yield chunk
         except UpstreamError as error:
@@ -266,6 +276,12 @@ async def _closing(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> Async
 
 async def _again(body: bytes) -> AsyncIterator[bytes]:
     yield body
+
+
+def query(request: Request) -> str:
+    """Return what stands behind the address, from the question mark on."""
+    found: bytes = request.scope.get("query_string", b"")
+    return "?" + found.decode("latin-1") if found else ""
 
 
 async def whole(request: Request) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from adjourn.store.keys import PREFIX
+from adjourn.upstream.client import KEYS
 
 BROWSER = "adjourn_browser"
 """The cookie that makes a browser a scope of its own."""
@@ -43,9 +44,6 @@ NOT_UP = frozenset(
 NOT_UP_PREFIXES = ("adjourn-", "x-forwarded-", "sec-fetch-")
 BACK = frozenset({"cache-control", "content-type", "request-id", "retry-after", "x-request-id", "x-should-retry"})
 BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
-
-KEYS = ("authorization", "x-api-key", "api-key")
-"""Where clients send a key; the first that is there counts."""
 
 CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
 """Where clients say which chat it is; the first that is there counts."""

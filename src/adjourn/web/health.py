@@ -18,7 +18,7 @@ async def health(_: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """Answer `GET /readyz`: the store can write, and the server is not being stopped; else 503 says what is not so."""
-    host: Host | None = request.app.state.gateway.host
+    host: Host | None = request.state.host
     stopping: Stopping = request.app.state.stopping
     if stopping.begun:
         return JSONResponse({"status": "stopping", "message": "this server is being stopped"}, 503)

@@ -91,7 +91,7 @@ async def unavailable(_: Request, __: StoreError) -> JSONResponse:
 
 async def failed(request: Request, _: Exception) -> Response:
     """Answer what went wrong by our own fault."""
-    return own_fault(request.url.path)
+    return own_fault(request.scope)
 
 
 class BodyLimit:

@@ -4,8 +4,8 @@ import asyncio
 import gc
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
@@ -32,6 +32,8 @@ from adjourn.web.guard import LOCAL, Guard
 from adjourn.web.stopping import STOP_SECONDS, Stopping
 from adjourn.web.traces import from_environment
 from adjourn.web.watch import Watch
+from adjourn.wire import anthropic, openai_chat
+from adjourn.wire.interface import Wire
 
 DEMO = "adjourn-demo"
 
@@ -41,11 +43,12 @@ SWITCH_SECONDS = 0.0005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """What the server is started with. `upstream`: a model's address, or None for the demo assistant.
+    """What the server is started with.
 
-    `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them. `busy_seconds`: how
-    long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`:
-    a key of `log.LEVELS`.
+    `upstream`, `anthropic_upstream`: the addresses of models that speak Chat Completions and Anthropic Messages; with
+    neither, the demo assistant speaks both. `keep_ms`: how long conversations are kept, in milliseconds; None: until
+    somebody erases them. `busy_seconds`: how long a write waits for another process's; `stop_seconds`: how long, at a
+    stop, what runs is waited for; `log_level`: a key of `log.LEVELS`.
     """
 
     db: str
@@ -54,6 +57,8 @@ class Serving:
     port: int = 8080
     upstream: str | None = None
     key: str | None = None
+    anthropic_upstream: str | None = None
+    anthropic_key: str | None = None
     model: str = ""
     country: str | None = None
     hosts: Sequence[str] = ()
@@ -64,16 +69,19 @@ class Serving:
     stop_seconds: float = STOP_SECONDS
     log_level: str = "info"
 
+    @property
+    def demo(self) -> bool:
+        """Whether the demo assistant answers."""
+        return self.upstream is None and self.anthropic_upstream is None
+
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
     """Serve until a signal comes, and then until what runs is finished, or a second one comes.
 
     `started` is told the address once the server answers.
     """
-    if serving.upstream is not None and not serving.upstream.startswith(("http://", "https://")):
-        raise CallerError(f"--upstream {serving.upstream}: an address that begins with http:// or https:// is needed")
-    if serving.upstream is not None and serving.upstream.rstrip("/").endswith("/chat/completions"):
-        raise CallerError(f"--upstream {serving.upstream}: leave out /chat/completions")
+    _check("--upstream", serving.upstream, openai_chat)
+    _check("--anthropic-upstream", serving.anthropic_upstream, anthropic)
     stored = serving.policy.mode is not Mode.OFF
     # What is wrong with the store is said before anything starts.
     opens = stored and asyncio.run(_some_key_opens(serving.db, serving.busy_seconds))
@@ -91,6 +99,13 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
     server = _Server(_config(application(serving, stopping)), partial(_started, started, serving), stopping)
     server.run(sockets=[bound])
     log.info("stopped")
+
+
+def _check(option: str, url: str | None, wire: Wire) -> None:
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise CallerError(f"{option} {url}: an address that begins with http:// or https:// is needed")
+    if url is not None and url.rstrip("/").endswith(wire.PATH):
+        raise CallerError(f"{option} {url}: leave out {wire.PATH}")
 
 
 async def _some_key_opens(db: str, busy_seconds: float) -> bool:
@@ -111,28 +126,27 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     watch = Watch(traces=from_environment())
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[tuple[Host | None, Upstream]]:
-        async with _upstream(serving) as upstream:
+    async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
+        async with _upstreams(serving) as upstreams:
             if serving.policy.mode is Mode.OFF:
-                yield None, upstream
+                yield None, upstreams
                 return
             async with Host.open(
                 serving.db,
                 serving.policy,
                 detectors=detectors(serving),
-                manner=manner(upstream.url),
+                manner=manner(serving.upstream or ""),
                 country=serving.country,
                 busy_seconds=serving.busy_seconds,
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
                 async with _retaining(watch.store(host.store), host.now, serving.keep_ms):
-                    yield host, upstream
+                    yield host, upstreams
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
-    demo = serving.upstream is None
-    model = serving.model or (DEMO if demo else "")
-    return create_app(opened, guard, model=model, demo=demo, watch=watch, stopping=stopping)
+    model = serving.model or (DEMO if serving.demo else "")
+    return create_app(opened, guard, model=model, demo=serving.demo, watch=watch, stopping=stopping)
 
 
 def manner(url: str) -> Manner:
@@ -161,7 +175,7 @@ def detectors(serving: Serving) -> Detectors:
 
     Raises CallerError if one cannot read at all: every message would be blind, and nothing could ever be closed.
     """
-    stand_ins = [StandIns()] if serving.upstream is None else []
+    stand_ins = [StandIns()] if serving.demo else []
     found = Detectors([Lexical(), *stand_ins], serving.policy.thresholds)
     failed = found.user("Hello").failed + found.assistant("Hello").failed
     if failed:
@@ -170,20 +184,36 @@ def detectors(serving: Serving) -> Detectors:
 
 
 @asynccontextmanager
-async def _upstream(serving: Serving) -> AsyncIterator[Upstream]:
-    if serving.upstream is not None:
-        upstream = Upstream(serving.upstream, serving.key, serving.timeouts)
-        yield upstream
-        await upstream.close()
-        return
+async def _upstreams(serving: Serving) -> AsyncIterator[Mapping[str, Upstream]]:
+    """Yield the upstreams by the name of their wire; with none named, the demo assistant's."""
+    async with AsyncExitStack() as stack:
+        demo = await stack.enter_async_context(_demo()) if serving.demo else None
+        upstreams: dict[str, Upstream] = {}
+        if url := serving.upstream or demo:
+            upstreams[openai_chat.NAME] = Upstream(url, serving.key, serving.timeouts)
+        if url := serving.anthropic_upstream or demo:
+            upstreams[anthropic.NAME] = Upstream(
+                versioned(url), serving.anthropic_key, serving.timeouts, key_in="x-api-key"
+            )
+        for upstream in upstreams.values():
+            stack.push_async_callback(upstream.close)
+        yield upstreams
+
+
+def versioned(url: str) -> str:
+    """Return what stands before /messages: the vendor's clients are given the address without its version."""
+    return url if url.rstrip("/").endswith("/v1") else url.rstrip("/") + "/v1"
+
+
+@asynccontextmanager
+async def _demo() -> AsyncIterator[str]:
+    """Run the demo assistant, and yield its address."""
     bound = _bound("127.0.0.1", 0)
     server = _Inner(_config(demo_app()), lambda _: None, Stopping())
     running = asyncio.create_task(server.serve(sockets=[bound]))
-    upstream = Upstream(f"http://127.0.0.1:{bound.getsockname()[1]}/v1", timeouts=serving.timeouts)
     try:
-        yield upstream
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
     finally:
-        await upstream.close()
         server.should_exit = True
         await running
 

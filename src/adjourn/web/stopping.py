@@ -61,7 +61,7 @@ def stoppable(app: ASGIApp, stopping: Stopping) -> ASGIApp:
             await app(scope, receive, send)
             return
         if stopping.begun and scope["path"] not in STILL_ANSWERS:
-            refused = trouble(scope["path"], 503, "this server is being stopped; please try again")
+            refused = trouble(scope, 503, "this server is being stopped; please try again")
             await refused(scope, receive, send)
             return
         stopping.running += 1

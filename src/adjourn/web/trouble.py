@@ -1,17 +1,15 @@
 """What a client is told when the server itself cannot go on, in the form of the wire that it speaks."""
 
-from typing import Any
+from starlette.responses import Response
+from starlette.types import Scope
 
-from starlette.responses import JSONResponse, Response
+from adjourn.web.addresses import wire_of
 
-_TYPES = {500: ("server_error", "api_error"), 503: ("server_stopping", "overloaded_error")}
+_CODES = {503: "server_stopping"}
 _HEADERS = {500: {"x-should-retry": "false"}, 503: {"Retry-After": "1", "Connection": "close"}}
 
 
-def trouble(path: str, status: int, message: str) -> Response:
+def trouble(scope: Scope, status: int, message: str) -> Response:
     """Return the error 500 (our own fault) or 503 (the server is being stopped)."""
-    openai, anthropic = _TYPES[status]
-    body: dict[str, Any] = {"error": {"message": message, "type": openai, "param": None, "code": None}}
-    if path.startswith("/v1/messages"):
-        body = {"type": "error", "error": {"type": anthropic, "message": message}}
-    return JSONResponse(body, status, headers=_HEADERS[status])
+    body = wire_of(scope).error_of(message, status, code=_CODES.get(status))
+    return Response(body, status, _HEADERS[status], media_type="application/json")

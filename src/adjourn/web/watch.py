@@ -21,7 +21,7 @@ from adjourn.core.machine import Hold, Stage
 from adjourn.store import Committed, Store, chance
 from adjourn.upstream.client import Question, Upstream, UpstreamLate, UpstreamUnreachable
 from adjourn.web import log
-from adjourn.web.addresses import NO_WIRE, address_of, wire_of
+from adjourn.web.addresses import NO_WIRE, address_of, wire_name
 from adjourn.web.metrics import Metrics
 from adjourn.web.traces import CHATS, ChatSpan, RequestSpan, Traces
 from adjourn.web.trouble import trouble
@@ -72,7 +72,7 @@ class Watch:
         """Begin to watch a request."""
         headers, path = scope["headers"], scope["path"]
         exchange = Exchange(request_id(headers), scope["method"], path, time.perf_counter())
-        if self.traces is not None and wire_of(path) != NO_WIRE:
+        if self.traces is not None and wire_name(path) != NO_WIRE:
             carried = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
             exchange.span = self.traces.request(exchange.method, address_of(path), carried)
         log.REQUEST.set(exchange.request)
@@ -82,7 +82,7 @@ class Watch:
     def ends(self, exchange: Exchange) -> None:
         """Note what came of a request."""
         now = time.perf_counter()
-        wire, address = wire_of(exchange.path), address_of(exchange.path)
+        wire, address = wire_name(exchange.path), address_of(exchange.path)
         self.metrics.answered(wire, address, exchange.status)
         if exchange.last_byte is not None:
             self.metrics.added_after(now - exchange.last_byte)
@@ -174,6 +174,7 @@ class _WatchedQuestion(Question):
     """A question to the model's API: how long it takes, and what goes wrong."""
 
     def __init__(self, watch: Watch, url: str, path: str, body: bytes | None, fork: bool) -> None:
+        path = path.partition("?")[0]
         self._metrics = watch.metrics
         self._kind = "fork" if fork else "answer" if path in CHATS and body is not None else "other"
         self._began = time.perf_counter()
@@ -225,9 +226,9 @@ class _WatchedQuestion(Question):
 # Requests.
 
 
-def own_fault(path: str) -> Response:
+def own_fault(scope: Scope) -> Response:
     """Return the answer to a request that failed by our own fault."""
-    return trouble(path, 500, f"something went wrong here; this server's log has it under {log.REQUEST.get()}")
+    return trouble(scope, 500, f"something went wrong here; this server's log has it under {log.REQUEST.get()}")
 
 
 def watched(app: ASGIApp, watch: Watch) -> ASGIApp:
@@ -257,7 +258,7 @@ def watched(app: ASGIApp, watch: Watch) -> ASGIApp:
         except Exception as fault:
             log.error("failed", fault, conversation=exchange.conversation, address=address_of(exchange.path))
             if exchange.status == 0:
-                await own_fault(exchange.path)(scope, receive, sending)
+                await own_fault(scope)(scope, receive, sending)
         finally:
             watch.ends(exchange)
 

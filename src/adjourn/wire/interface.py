@@ -59,10 +59,11 @@ class Wire(Protocol):
     def with_object(self, body: bytes, adjourn: Told | None, more: str = "") -> bytes:
         """Return a plain answer, or an error, with Adjourn's object in it, and `more` words behind the model's."""
 
-    def last_events(self, held: Sequence[bytes], adjourn: Told | None, more: str) -> bytes:
+    def last_events(self, reply: Reply, held: Sequence[bytes], adjourn: Told | None, more: str) -> bytes:
         """Return the events with which a stream ends, from the one on with which the answer came to its end.
 
         Adjourn's object stands on that one, `more` words before it. If there is none (it broke off): the object alone.
+        `reply`: what the events before them said.
         """
 
     # Answers and errors of our own.

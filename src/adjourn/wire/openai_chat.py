@@ -10,9 +10,22 @@ from adjourn.core.machine import Finish
 from adjourn.wire import sse
 from adjourn.wire.interface import Told
 from adjourn.wire.reply import Reply
-from adjourn.wire.request import ASSISTANT, CONTEXT, TOOL, USER, Request, WireMessage, calls_digest, decoded
+from adjourn.wire.request import (
+    ASSISTANT,
+    CONTEXT,
+    TOOL,
+    USER,
+    Request,
+    WireMessage,
+    calls_digest,
+    decoded,
+    messages_of,
+    only_told,
+)
+from adjourn.wire.side import CLOSES, CLOSES_SAYS, CLOSES_TAKES, LEAST_TOKENS, appended, joined, values
 from adjourn.wire.splice import Insertion, elements, insert, members
-from adjourn.wire.view import IN_USER, joined, values
+from adjourn.wire.told import body_with, event_with
+from adjourn.wire.view import IN_USER
 
 NAME = "openai_chat"
 PATH = "/chat/completions"
@@ -20,54 +33,38 @@ PING = b": wait\n\n"
 
 _ROLES = {"user": USER, "assistant": ASSISTANT, "tool": TOOL, "function": TOOL}
 _FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "content_filter": Finish.CONTENT_FILTER}
-LEAST_TOKENS = 1024
-"""A fork's answer may think before its word."""
 
 
 def parse(body: bytes) -> Request:
     """Return what a request says; raises ClientError, which says what is wrong and where."""
     data = decoded(body)
-    messages = data.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise ClientError("`messages` must be a list with at least one message")
-    read = [_read(message, index) for index, message in enumerate(messages)]
+    read = [_read(message) for message in messages_of(data)]
     choice, form = data.get("tool_choice"), data.get("response_format")
     several = data.get("n")
     forced = choice is not None and choice not in ("auto", "none")
     shaped = isinstance(form, Mapping) and form.get("type") != "text"
-    speaks = any(message.role == USER and message.text.strip() for message in read)
     user = data.get("safety_identifier") or data.get("user")
     return Request(
         body=body,
         model=str(data.get("model", "")),
         stream=data.get("stream") is True,
         messages=read,
-        observe_only=forced
-        or shaped
-        or (several is not None and several != 1)
-        or not speaks
-        or read[-1].role == ASSISTANT,
+        observe_only=forced or shaped or (several is not None and several != 1) or only_told(read),
         user=user if isinstance(user, str) else None,
     )
 
 
-def _read(data: Any, index: int) -> WireMessage:
-    if not isinstance(data, Mapping):
-        raise ClientError(f"messages[{index}] is not an object")
-    if not isinstance(data.get("role"), str):
-        raise ClientError(f"messages[{index}].role must be text")
-    content, others = data.get("content"), b""
-    if content is None or isinstance(content, str):
-        text = content or ""
-    elif isinstance(content, list):
+def _read(message: Mapping[str, Any]) -> WireMessage:
+    content, others = message.get("content") or "", b""
+    if isinstance(content, str):
+        text = content
+    else:
         text = "\n".join(part["text"] for part in content if _is_text(part))
         rest = [part for part in content if not _is_text(part)]
         others = msgspec.json.encode(rest, order="deterministic") if rest else b""
-    else:
-        raise ClientError(f"messages[{index}].content must be text or a list of parts")
-    role = _ROLES.get(data["role"], CONTEXT)
+    role = _ROLES.get(message["role"], CONTEXT)
     if role == ASSISTANT:  # what it calls; images and audio of its own come back in other forms
-        calls = data.get("tool_calls") or ([data["function_call"]] if data.get("function_call") else [])
+        calls = message.get("tool_calls") or ([message["function_call"]] if message.get("function_call") else [])
         return WireMessage(role, text, calls_digest(_ids(calls)), steps=bool(calls))
     return WireMessage(role, text, others)
 
@@ -85,15 +82,7 @@ def _is_text(part: Any) -> bool:
 # The fork: a side request.
 
 _DROPPED = ("stream", "stream_options", "n", "stop", "response_format")
-_TOOL = "end_conversation"
-_TOOL_SAYS = {
-    "type": "function",
-    "function": {
-        "name": _TOOL,
-        "description": "Close this conversation for good.",
-        "parameters": {"type": "object", "properties": {"words": {"type": "string"}}},
-    },
-}
+_TOOL = {"type": "function", "function": {"name": CLOSES, "description": CLOSES_SAYS, "parameters": CLOSES_TAKES}}
 
 
 def side_request(
@@ -103,11 +92,9 @@ def side_request(
     fields = {key: value for key, value in values(viewed).items() if key not in _DROPPED}
     if replied is not None:
         asked = _result(replied, again) if tool else _message("user" if form == IN_USER else form, again)
-        fields["messages"] = fields["messages"][:-1] + b"," + replied + b"," + asked + b"]"
+        fields["messages"] = appended(fields["messages"], replied, asked)
     if tool:
-        ours = msgspec.json.encode(_TOOL_SAYS)
-        tools = fields.get("tools", b"[]")
-        fields["tools"] = tools[:-1] + (b"," if elements(tools, 0) else b"") + ours + b"]"
+        fields["tools"] = appended(fields.get("tools", b"[]"), msgspec.json.encode(_TOOL))
         fields.pop("tool_choice", None)
     elif "tools" in fields:
         fields["tool_choice"] = b'"none"'
@@ -204,16 +191,15 @@ def _words(said: Mapping[str, Any]) -> str:
 
 def with_object(body: bytes, adjourn: Told | None, more: str = "") -> bytes:
     """Return a plain answer with Adjourn's object in it, and the host's own words behind the model's."""
-    said = _with_words(body, more) if more else body
-    return said if adjourn is None or not _is_object(said) else _with_member(said, adjourn)
+    return body_with(_with_words(body, more) if more else body, adjourn)
 
 
-def last_events(held: Sequence[bytes], adjourn: Told | None, more: str) -> bytes:
+def last_events(reply: Reply, held: Sequence[bytes], adjourn: Told | None, more: str) -> bytes:
     """Return the events with which a stream ends, with Adjourn's object and `more` words (see `Wire`)."""
     if not held:
         return _object_event(adjourn) if adjourn else b""
     first, *others = held
-    last = _with_member(first, adjourn) if adjourn and _is_object(sse.data_of(first) or b"") else first
+    last = event_with(first, adjourn)
     return (_event_with_words(last, more) if more else last) + b"".join(others)
 
 
@@ -225,19 +211,6 @@ def _with_words(body: bytes, more: str) -> bytes:
     if body[content.start : content.start + 1] == b'"':
         return insert(body, [Insertion(content.end - 1, msgspec.json.encode("\n\n" + more)[1:-1])])
     return body[: content.start] + msgspec.json.encode(more) + body[content.end :]  # it was null
-
-
-def _is_object(data: bytes) -> bool:
-    """Whether a member can be put in; an answer that cannot be read goes to the client as it is."""
-    try:
-        return bool(decoded(data))
-    except ClientError:
-        return False
-
-
-def _with_member(data: bytes, adjourn: Told) -> bytes:
-    end = data.rindex(b"}")
-    return insert(data, [Insertion(end, b',"adjourn":' + msgspec.json.encode(adjourn))])
 
 
 def _object_event(adjourn: Told) -> bytes:

@@ -11,7 +11,8 @@ class Reply:
 
     `calls`: the ids of the client's tools that it calls; with any it is not an answer yet. `tools`: their names and
     arguments. `over`: no more of it comes, whatever the connection does. `unread`: some of it could not be read.
-    `siblings`: further answers to the same message (`n > 1`).
+    `siblings`: further answers to the same message (`n > 1`). `blocks`: how many blocks of content have begun, on a
+    wire that has them. `arguments`: what has come of a tool's, while they come.
     """
 
     text: list[str] = field(default_factory=list)
@@ -21,6 +22,8 @@ class Reply:
     over: bool = False
     unread: bool = False
     siblings: dict[int, "Reply"] = field(default_factory=dict)
+    blocks: int = 0
+    arguments: list[str] | None = None
 
     @property
     def words(self) -> str:

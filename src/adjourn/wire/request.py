@@ -64,6 +64,38 @@ def decoded(body: bytes) -> Mapping[str, Any]:
     return data
 
 
+def member(value: Any, *keys: str) -> Any:
+    """Return what stands at the end of these keys, or None."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def messages_of(data: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the messages of a request, as both vendors write them.
+
+    Raises ClientError, which says what is wrong and where, if there are none, or one has no role, or its content is
+    neither text nor a list nor missing.
+    """
+    messages = data.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise ClientError("`messages` must be a list with at least one message")
+    for index, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise ClientError(f"messages[{index}] is not an object")
+        if not isinstance(message.get("role"), str):
+            raise ClientError(f"messages[{index}].role must be text")
+        if not isinstance(message.get("content"), str | list | None):
+            raise ClientError(f"messages[{index}].content must be text or a list of parts")
+    return messages
+
+
+def only_told(messages: Sequence[WireMessage]) -> bool:
+    """Whether there is nothing to answer in a history: no words of a user, or it ends with an assistant's message."""
+    speaks = any(message.role == USER and message.text.strip() for message in messages)
+    return not speaks or messages[-1].role == ASSISTANT
+
+
 def calls_digest(ids: Sequence[str]) -> bytes:
     """Return by what calls of tools are recognised: their ids; names and arguments may be written again."""
     return b"\0".join(ident.encode() for ident in ids) + b"\0" if ids else b""
@@ -79,11 +111,14 @@ def _may_repeat(body: bytes, data: Mapping[str, Any]) -> bool:
     counts = {key: body.count(b'"%s"' % key.encode()) for key in _KEYS}
     if max(counts.values()) <= 1:
         return False
-    messages = data.get("messages")
-    objects = [data, *(messages if isinstance(messages, list) else ())]
-    return any(
-        count > sum(isinstance(found, dict) and key in found for found in objects) for key, count in counts.items()
-    )
+    messages = _objects(data.get("messages"))
+    parts = [part for message in messages for part in _objects(message.get("content"))]  # results of tools have content
+    objects = (data, *messages, *parts)
+    return any(count > sum(key in found for found in objects) for key, count in counts.items())
+
+
+def _objects(value: Any) -> Sequence[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else ()
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -37,6 +37,6 @@ def data_of(event: bytes) -> bytes | None:
     return b"\n".join(found) if found else None
 
 
-def event_of(data: bytes) -> bytes:
-    """Return an event with this data, which is one line."""
-    return b"data: " + data + b"\n\n"
+def event_of(data: bytes, name: str = "") -> bytes:
+    """Return an event with this data, which is one line; `name`: what kind of event it is, if it says so."""
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + data + b"\n\n"

@@ -3,12 +3,12 @@
 Both vendors' requests have `messages` with `role` and `content` (text, or a list of parts), so this stands once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from adjourn.wire.request import Request
+from adjourn.wire.request import ASSISTANT, Request
 from adjourn.wire.splice import Insertion, Span, elements, insert, members
 
 IN_USER = "in_user"
@@ -34,15 +34,16 @@ def view(request: Request, notes: Sequence[Note]) -> bytes:
 
 
 def _placed(body: bytes, spans: Sequence[Span], note: Note) -> Note:
-    """Return the note in the user's own text where a message of the client's with that role follows.
+    """Return the note in the user's own text where a message with that role may not stand.
 
-    Claude takes no two system messages in a row.
+    Claude takes a system message only behind a user message, with an assistant's or none behind it
+    (https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages).
     """
-    if note.form != IN_USER and note.behind + 1 < len(spans):
-        role = members(body, spans[note.behind + 1].start).get("role")
-        if role is not None and body[role.start : role.end] == msgspec.json.encode(note.form):
-            return note._replace(form=IN_USER)
-    return note
+    if note.form == IN_USER or note.behind + 1 == len(spans):
+        return note
+    role = members(body, spans[note.behind + 1].start).get("role")
+    stands = role is not None and msgspec.json.decode(body[role.start : role.end]) == ASSISTANT
+    return note if stands else note._replace(form=IN_USER)
 
 
 def _insertion(body: bytes, message: Span, note: Note) -> Insertion:
@@ -76,13 +77,3 @@ def _add(message: dict[str, Any], text: str) -> None:
         message["content"] += "\n\n" + text
     else:
         message["content"].append({"type": "text", "text": text})
-
-
-def joined(fields: Mapping[str, bytes]) -> bytes:
-    """Return a JSON object of these values as they are."""
-    return b"{" + b",".join(msgspec.json.encode(key) + b":" + value for key, value in fields.items()) + b"}"
-
-
-def values(body: bytes) -> dict[str, bytes]:
-    """Return the values of an object as they are, by key."""
-    return {key: body[span.start : span.end] for key, span in members(body).items()}
