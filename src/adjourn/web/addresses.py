@@ -2,7 +2,6 @@
 
 import re
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from adjourn.wire import anthropic, openai_chat
@@ -42,7 +41,7 @@ def wire_of(scope: Scope) -> Wire:
     path = scope["path"]
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
         return anthropic
-    claims = path.startswith("/v1/") and "anthropic-version" in Headers(scope=scope)
+    claims = path.startswith("/v1/") and any(name == b"anthropic-version" for name, _ in scope["headers"])
     return anthropic if claims and not path.startswith("/v1/chat/") else openai_chat
 
 

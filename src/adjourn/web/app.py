@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
+from adjourn.web.headers import fields
 from adjourn.web.page import HERE, chat_page
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
@@ -106,14 +106,14 @@ def create_app(
         return await gateway.through(request, path) if gateway else _no_model(request)
 
     routes = [
+        Route("/v1/chat/completions", chat, methods=["POST"]),
+        Route("/v1/messages", chat, methods=["POST"]),
         Route("/", page),
         Route("/c/{conversation}", page),
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
         *health.ROUTES,
-        Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
-        Route("/v1/messages", chat, methods=["POST"]),
         Route("/v1/responses", later, methods=["POST"]),
         Route("/v1/{rest:path}", other, methods=METHODS),
         Route("/openapi.json", API),
@@ -155,9 +155,9 @@ def guarded(app: ASGIApp, guard: Guard) -> ASGIApp:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        cors = guard.cors(headers)
-        refusal = guard.refusal(scope["method"], scope["path"], headers)
+        sent = fields(scope)
+        cors = guard.cors(sent)
+        refusal = guard.refusal(scope["method"], scope["path"], sent)
         if refusal is not None:
             await refused(wire_of(scope), refusal.status, refusal.message)(scope, receive, send)
         elif scope["method"] == "OPTIONS":

@@ -216,15 +216,16 @@ class Gateway:
 
     def read(self, events: Iterator[bytes], reply: Reply, held: list[bytes]) -> bytes:
         """Read events up to the last of the answer. Return those that may pass; the others are held."""
-        ready = b""
+        ready: list[bytes] = []
+        read = self.wire.read_event
         for event in events:
-            if self.wire.read_event(reply, event) or held:
+            if read(reply, event) or held:
                 held.append(event)
                 if reply.over:
                     break
             else:
-                ready += event
-        return ready
+                ready.append(event)
+        return b"".join(ready)
 
     async def kept(self, turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
         """Have the answer committed; while that takes long, say that the host is still there."""

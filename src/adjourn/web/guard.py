@@ -5,10 +5,8 @@ A page on another site can neither read nor send: the browser tells where a requ
 other name can be made to point here (DNS rebinding).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from starlette.datastructures import Headers
 
 from adjourn.web.addresses import passes
 
@@ -35,7 +33,7 @@ class Guard:
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
 
-    def refusal(self, method: str, path: str, headers: Headers) -> Refusal | None:
+    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
         """Return why a request is refused, or None."""
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rsplit(":", 1)[0]
@@ -58,7 +56,7 @@ class Guard:
             return Refusal(415, f"the content type must be {needed}")
         return None
 
-    def cors(self, headers: Headers) -> dict[str, str]:
+    def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return the headers that let an allowed site's page read the answer."""
         origin = headers.get("origin")
         if origin is None or origin not in self.origins:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from adjourn.store.keys import PREFIX
 from adjourn.upstream.client import KEYS
@@ -17,6 +18,9 @@ KEY = "adjourn_key"
 
 CALLER = "adjourn.caller"
 """Where a request's ASGI scope says whose key of this server it came with."""
+
+FIELDS = "adjourn.fields"
+"""Where a request's ASGI scope keeps its headers once they have been read."""
 
 OWN_KEY = re.compile(rf"(?<![\w-]){PREFIX}")
 """A key of this server, or what looks like one. In the middle of a vendor's key the same letters mean nothing."""
@@ -49,13 +53,29 @@ CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversat
 """Where clients say which chat it is; the first that is there counts."""
 
 
+def fields(scope: Scope) -> Mapping[str, str]:
+    """Return the headers of a request, read once. Of one that came several times, the first."""
+    found: dict[str, str] | None = scope.get(FIELDS)
+    if found is None:
+        found = scope[FIELDS] = {}
+        for name, value in scope["headers"]:
+            found.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+    return found
+
+
 def upward(request: Request) -> dict[str, str]:
-    """Return the headers that go to the model's API."""
-    return {
+    """Return the headers that go to the model's API. One that came several times is a list (RFC 9110, 5.3)."""
+    read = fields(request.scope)
+    up = {
         name: value
-        for name, value in request.headers.items()
+        for name, value in read.items()
         if name not in NOT_UP and not name.startswith(NOT_UP_PREFIXES) and not OWN_KEY.search(value)
     }
+    if len(read) < len(request.scope["headers"]):
+        for name in up:
+            sent = [value.decode("latin-1") for key, value in request.scope["headers"] if key.decode("latin-1") == name]
+            up[name] = ", ".join(value for value in sent if not OWN_KEY.search(value))
+    return up
 
 
 def merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -79,8 +99,9 @@ def scope(request: Request, user: str | None) -> str:
 
 
 def _unkeyed(request: Request) -> str:
-    key = next((request.headers[name] for name in KEYS if name in request.headers), None)
-    browser = request.cookies.get(BROWSER)
+    sent = fields(request.scope)
+    key = next((sent[name] for name in KEYS if name in sent), None)
+    browser = request.cookies.get(BROWSER) if "cookie" in sent else None
     kind, secret = ("key", key) if key else ("browser", browser) if browser else ("nobody", "")
     return f"{kind}:{digest(secret)}"
 
@@ -92,10 +113,11 @@ def digest(secret: str) -> str:
 
 def conversation(request: Request) -> str | None:
     """Return the id of the chat, ours or the client's, if it says one."""
-    return next((request.headers[name] for name in CONVERSATION if name in request.headers), None)
+    sent = fields(request.scope)
+    return next((sent[name] for name in CONVERSATION if name in sent), None)
 
 
 def retried(request: Request) -> bool:
     """Whether a client's library sends this again by itself."""
-    count = request.headers.get("x-stainless-retry-count", "0")
+    count = fields(request.scope).get("x-stainless-retry-count", "0")
     return count.isdecimal() and count.strip("0") != ""

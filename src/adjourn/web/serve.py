@@ -37,6 +37,9 @@ from adjourn.wire.interface import Wire
 
 DEMO = "adjourn-demo"
 
+GARBAGE = 20_000
+"""After how many new objects they are looked through for garbage that only a cycle holds."""
+
 SWITCH_SECONDS = 0.0005
 """How long one thread of ours may keep the others waiting: the writer of the store must not hold up the event loop."""
 
@@ -141,6 +144,7 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
+                gc.set_threshold(GARBAGE)  # a turn makes some hundred objects, and hardly a cycle
                 async with _retaining(watch.store(host.store), host.now, serving.keep_ms):
                     yield host, upstreams
 

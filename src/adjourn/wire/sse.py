@@ -12,16 +12,26 @@ class Events:
     def __init__(self) -> None:
         self._rest = bytearray()
         self._seen = 0
+        self._returns = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the events that these bytes complete."""
         self._rest += data
-        while found := _END.search(self._rest, max(0, self._seen - 3)):
-            event = bytes(self._rest[: found.end()])
-            del self._rest[: found.end()]
+        self._returns = self._returns or b"\r" in data
+        while end := self._end():
+            event = bytes(self._rest[:end])
+            del self._rest[:end]
             self._seen = 0
             yield event
         self._seen = len(self._rest)
+
+    def _end(self) -> int:
+        """Return where the first event ends, or 0."""
+        if not self._returns:  # nearly every stream
+            at = self._rest.find(b"\n\n", max(0, self._seen - 1))
+            return at + 2 if at >= 0 else 0
+        found = _END.search(self._rest, max(0, self._seen - 3))
+        return found.end() if found else 0
 
     def rest(self) -> bytes:
         """Return what has come of an event that is not complete."""
@@ -30,9 +40,12 @@ class Events:
 
 def data_of(event: bytes) -> bytes | None:
     """Return the data of an event, its lines joined; None if it has none (a comment, say)."""
-    lines = [line for line in event.splitlines() if line.startswith(b"data")]
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
+        return event[6:-2]  # nearly every event
     found = [
-        line[5:].removeprefix(b" ") if line.startswith(b"data:") else b"" for line in lines if line[4:5] in (b":", b"")
+        line[5:].removeprefix(b" ")
+        for line in event.splitlines()
+        if line.startswith(b"data") and line[4:5] in (b":", b"")
     ]
     return b"\n".join(found) if found else None
 
