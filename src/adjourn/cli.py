@@ -131,6 +131,8 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("country")
 @setting("allow-host", multiple=True)
 @setting("allow-origin", multiple=True)
+@setting("conversation-header", multiple=True)
+@setting("task-header", multiple=True)
 @setting("retention", default=NEVER, show_default=True)
 @setting("connect-timeout", type=SECONDS, default=CONNECT_SECONDS, show_default=True)
 @setting("read-timeout", type=SECONDS, default=READ_SECONDS, show_default=True)
@@ -156,6 +158,8 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         country=options["country"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
+        conversation_headers=options["conversation_header"],
+        task_headers=options["task_header"],
         keep_ms=retention_ms(options["retention"]),
         timeouts=Timeouts(
             connect=options["connect_timeout"], read=options["read_timeout"], fork=options["fork_timeout"]

@@ -1,6 +1,7 @@
 """The library: conversations, decisions and words, for whoever has the sockets and calls the model."""
 
+from adjourn.host.aside import Aside
 from adjourn.host.host import Host
 from adjourn.host.turn import Manner, Turn
 
-__all__ = ["Host", "Manner", "Turn"]
+__all__ = ["Aside", "Host", "Manner", "Turn"]

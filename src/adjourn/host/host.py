@@ -16,6 +16,7 @@ from adjourn.core.policy import Policy
 from adjourn.core.reading import RiskKind
 from adjourn.core.tree import Tree
 from adjourn.host import lines
+from adjourn.host.aside import Aside, aside
 from adjourn.host.beginning import Beginning
 from adjourn.host.identify import Recogniser
 from adjourn.host.inherit import closed_in, inherited
@@ -110,6 +111,16 @@ class Host:
             if turn is not None:
                 return turn
         raise StoreError("others kept on writing to the same place")
+
+    async def aside(
+        self, *, scope: str, request: Request, conversation: str | None = None, told: bool = False
+    ) -> Aside | None:
+        """Return what becomes of a side request (a title, tags); None: it is an ordinary one.
+
+        `told`: a header of the client's says that it is one.
+        """
+        external = None if conversation is None or conversation in NEW else conversation
+        return await aside(self.store, Recogniser(self.secret, scope), request, external, told=told)
 
     def now(self) -> int:
         """Return the time, in milliseconds since 1970."""

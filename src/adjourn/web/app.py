@@ -21,7 +21,7 @@ from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Admission, Callers
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
-from adjourn.web.headers import fields
+from adjourn.web.headers import Names, fields
 from adjourn.web.page import HERE, chat_page
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
@@ -49,13 +49,15 @@ def create_app(
     *,
     model: str = "",
     demo: bool = False,
+    names: Names | None = None,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
 ) -> ASGIApp:
     """Return the server.
 
     `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
-    `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
+    `names`: of the headers that tell of chats and side requests. `watch`: who is told what happens; `stopping`: by
+    which it is told that it is to stop.
     """
     from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
 
@@ -66,7 +68,8 @@ def create_app(
         async with opened() as (host, upstreams):
             seen = replace(host, store=watching.store(host.store)) if host else None
             app.state.gateways = {
-                name: _gateway(name, seen, watching.upstream(upstream)) for name, upstream in upstreams.items()
+                name: _gateway(name, seen, watching.upstream(upstream), names or Names())
+                for name, upstream in upstreams.items()
             }
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops
@@ -129,12 +132,12 @@ def create_app(
     return watched(stoppable(guarded(served, guard), stops), watching)
 
 
-def _gateway(name: str, host: Host | None, upstream: Upstream) -> Gateway:
+def _gateway(name: str, host: Host | None, upstream: Upstream, names: Names) -> Gateway:
     """Return the gateway of a wire. The host's own manner is that of Chat Completions."""
     manner = host.manner if host else Manner()
     if name == anthropic.NAME:
-        return Gateway(host, upstream, replace(manner, wire=anthropic, store=None), anthropic.form_of)
-    return Gateway(host, upstream, manner)
+        return Gateway(host, upstream, replace(manner, wire=anthropic, store=None), anthropic.form_of, names)
+    return Gateway(host, upstream, manner, names=names)
 
 
 def _asked(request: Request) -> Gateway | None:

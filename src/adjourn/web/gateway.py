@@ -16,15 +16,18 @@ from starlette.responses import Response
 from adjourn.core.errors import ClientError, StoreError, UpstreamError
 from adjourn.core.events import Outcome
 from adjourn.core.machine import Finish
-from adjourn.host import Host, Manner, Turn
+from adjourn.host import Aside, Host, Manner, Turn
+from adjourn.host.aside import is_like_one
+from adjourn.host.words import words
 from adjourn.upstream.client import Answered, Upstream, UpstreamLate
 from adjourn.web import headers
 from adjourn.web.guard import BODY_BYTES
 from adjourn.web.streaming import ClientGone, Stream, while_there
 from adjourn.wire import sse
-from adjourn.wire.interface import Wire
+from adjourn.wire.interface import Told, Wire
 from adjourn.wire.reply import Reply
 from adjourn.wire.request import ASSISTANT
+from adjourn.wire.request import Request as Asked
 from adjourn.wire.side import CLOSES
 
 PING_SECONDS = 5.0
@@ -43,14 +46,16 @@ class TooLarge(ClientError):
 class Gateway:
     """One vendor's wire in front of a model. Without a host (mode off) everything passes.
 
-    `forms`: the form of guidance that a model takes, by its name, where models differ. `running`: the attempts that are
-    under way in this process, by conversation and message.
+    `forms`: the form of guidance that a model takes, by its name, where models differ. `names`: of the headers that
+    tell of chats and side requests. `running`: the attempts that are under way in this process, by conversation and
+    message.
     """
 
     host: Host | None
     upstream: Upstream
     manner: Manner
     forms: Callable[[str], str] | None = None
+    names: headers.Names = field(default_factory=headers.Names)
     running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
 
     @property
@@ -69,18 +74,31 @@ class Gateway:
         if self.host is None or asked.newest < 0:
             return await self.passed(request, self.wire.PATH, body)
         try:
-            turn = await self.host.begin(
-                scope=headers.scope(request, asked.user),
-                request=asked,
-                conversation=headers.conversation(request),
-                retried=headers.retried(request),
-                manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
-            )
-            if turn.refused:
-                return closed_before(turn)
-            return await self.attempt(turn, request)
+            return await self.judged(request, self.host, asked)
         except StoreError:
             return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
+
+    async def judged(self, request: Request, host: Host, asked: Asked) -> Response:
+        """Answer a request that holds a person's words."""
+        scope, conversation = headers.scope(request, asked.user), headers.conversation(request, self.names)
+        task = headers.task(request, self.names)
+        if task or is_like_one(asked):
+            beside = await host.aside(scope=scope, request=asked, conversation=conversation, told=bool(task))
+            if beside is Aside.PASSES:
+                return await self.passed(request, self.wire.PATH, asked.body)
+            if beside is Aside.CLOSED:
+                return closed(self.wire, words()["refusal"], None, {})
+            asked, conversation = replace(asked, observe_only=True), None  # it quotes nothing that is known
+        turn = await host.begin(
+            scope=scope,
+            request=asked,
+            conversation=conversation,
+            retried=headers.retried(request),
+            manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
+        )
+        if turn.refused:
+            return closed(self.wire, turn.say or "", turn.object, {"Adjourn-Conversation": turn.conversation})
+        return await self.attempt(turn, request)
 
     async def through(self, request: Request, path: str) -> Response:
         """Pass a request that is neither judged nor recorded, whatever it is."""
@@ -314,11 +332,10 @@ def unreachable(wire: Wire, error: UpstreamError, turn: Turn | None = None) -> R
     return Response(wire.error_of(str(error), status, adjourn=turn.object if turn else None), status, media_type=JSON)
 
 
-def closed_before(turn: Turn) -> Response:
+def closed(wire: Wire, says: str, adjourn: Told | None, more: Mapping[str, str]) -> Response:
     """Return the refusal of a message below an end: 400 is the one status that no client retries (WIRE)."""
-    body = turn.manner.wire.error_of(turn.say or "", 400, code="conversation_ended", adjourn=turn.object)
-    told = {**NEVER_AGAIN, "Adjourn-Stage": "ENDED", "Adjourn-Conversation": turn.conversation}
-    return Response(body, 400, told, media_type=JSON)
+    body = wire.error_of(says, 400, code="conversation_ended", adjourn=adjourn)
+    return Response(body, 400, {**NEVER_AGAIN, "Adjourn-Stage": "ENDED", **more}, media_type=JSON)
 
 
 def closed_now(turn: Turn) -> Response:

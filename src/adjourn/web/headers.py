@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -50,7 +51,23 @@ BACK = frozenset({"cache-control", "content-type", "request-id", "retry-after", 
 BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
 
 CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
-"""Where clients say which chat it is; the first that is there counts."""
+"""Where known clients say which chat it is."""
+
+TASK = ("adjourn-task",)
+"""Where clients say what a side request is for (a title, say); an empty one says that it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which headers say which chat it is, and what a side request is for; of each, the first that is there counts."""
+
+    conversation: Sequence[str] = CONVERSATION
+    task: Sequence[str] = TASK
+
+    @classmethod
+    def with_more(cls, conversation: Sequence[str], task: Sequence[str]) -> "Names":
+        """Return the known names, and an operator's before them."""
+        return cls((*map(str.lower, conversation), *CONVERSATION), (*map(str.lower, task), *TASK))
 
 
 def fields(scope: Scope) -> Mapping[str, str]:
@@ -111,10 +128,16 @@ def digest(secret: str) -> str:
     return hashlib.blake2b(secret.encode(), digest_size=12).hexdigest()
 
 
-def conversation(request: Request) -> str | None:
+def conversation(request: Request, names: Names) -> str | None:
     """Return the id of the chat, ours or the client's, if it says one."""
     sent = fields(request.scope)
-    return next((sent[name] for name in CONVERSATION if name in sent), None)
+    return next((sent[name] for name in names.conversation if name in sent), None)
+
+
+def task(request: Request, names: Names) -> str:
+    """Return what a side request is for, if a header says that it is one."""
+    sent = fields(request.scope)
+    return next((sent[name] for name in names.task if sent.get(name, "").strip()), "")
 
 
 def retried(request: Request) -> bool:

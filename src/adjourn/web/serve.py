@@ -29,6 +29,7 @@ from adjourn.version import __version__
 from adjourn.web import log
 from adjourn.web.app import create_app
 from adjourn.web.guard import LOCAL, Guard
+from adjourn.web.headers import Names
 from adjourn.web.stopping import STOP_SECONDS, Stopping
 from adjourn.web.traces import from_environment
 from adjourn.web.watch import Watch
@@ -66,6 +67,8 @@ class Serving:
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+    conversation_headers: Sequence[str] = ()
+    task_headers: Sequence[str] = ()
     keep_ms: int | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     busy_seconds: float = BUSY_SECONDS
@@ -149,8 +152,9 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
                     yield host, upstreams
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
+    names = Names.with_more(serving.conversation_headers, serving.task_headers)
     model = serving.model or (DEMO if serving.demo else "")
-    return create_app(opened, guard, model=model, demo=serving.demo, watch=watch, stopping=stopping)
+    return create_app(opened, guard, model=model, demo=serving.demo, names=names, watch=watch, stopping=stopping)
 
 
 def manner(url: str) -> Manner:

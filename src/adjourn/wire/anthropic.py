@@ -74,6 +74,7 @@ def parse(body: bytes) -> Request:
         messages=read,
         observe_only=forced or shaped or only_told(read),
         user=user if isinstance(user, str) else None,
+        tools=bool(data.get("tools")),
     )
 
 

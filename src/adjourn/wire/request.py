@@ -27,7 +27,10 @@ class WireMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as it came. `observe_only`: nothing may be inserted, asked or ended in it (WIRE)."""
+    """A request as it came. `observe_only`: nothing may be inserted, asked or ended in it (WIRE).
+
+    `user`: the end user, if it says one. `tools`: it brings tools of the client's.
+    """
 
     body: bytes
     model: str
@@ -35,6 +38,7 @@ class Request:
     messages: Sequence[WireMessage]
     observe_only: bool
     user: str | None
+    tools: bool = False
 
     @property
     def newest(self) -> int:
