@@ -334,8 +334,9 @@ async def test_a_message_is_taken_once_and_a_claim_of_it_counts_too(store: Store
     assert (await store.commit("c", taking(again), [again], looked[1:])).overtaken
     assert await store.read("c") == before
     assert [lookup.node for lookup in await store.find([b"path"], "c")] == ["u1"]
-    assert [lookup.node for lookup in await store.find([b"alone"], alone=True)] == ["u1"]
+    assert [lookup.node for lookup in await store.find([b"alone"], "c", alone=True)] == ["u1"]
     assert await store.find([b"alone"], "d", alone=True) == []
+    assert await store.find([b"alone"], alone=True) == []  # in all conversations, only what this host said
 
 
 async def test_a_secret_is_made_once_for_each_name(store: Store) -> None:

@@ -238,7 +238,9 @@ class Turn:
 
         others = calls_digest(calls)
         digest = self.recogniser.path(self._above, STEP, said, others)
-        lookup = Lookup(digest, self.recogniser.alone(STEP, said, others), self.conversation, text.node, own=True)
+        lookup = Lookup(
+            digest, self.recogniser.alone(STEP, said, others), self.conversation, text.node, own=True, said=True
+        )
         await self.host.store.commit(self.conversation, decide, [text], [lookup])
         return self
 
@@ -311,7 +313,7 @@ class Turn:
         words = text.text if said is None else said
         digest = self.recogniser.path(self._above, ASSISTANT, words)
         alone = self.recogniser.alone(ASSISTANT, words)
-        return Lookup(digest, alone, self.conversation, text.node, own=True)
+        return Lookup(digest, alone, self.conversation, text.node, own=True, said=True)
 
     async def read_closing_words(self) -> None:
         """Say the words with which the conversation was closed."""

@@ -69,7 +69,7 @@ class Conversation:
 class Lookup:
     """Two keyed digests that lead to a node of a conversation: of its path, and of the message alone.
 
-    `own`: this host received or produced that message.
+    `own`: this host received or produced that message; `said`: produced, as an answer or a step of one.
     """
 
     digest: bytes
@@ -77,6 +77,7 @@ class Lookup:
     conversation: str
     node: str
     own: bool
+    said: bool = False
 
 
 MOST = 32
@@ -208,7 +209,7 @@ class Store(Protocol):
     ) -> Sequence[Lookup]:
         """Return where these digests (of paths, or of messages alone) lead, in one conversation or in all.
 
-        Of one digest alone, at most the newest `MOST` in all conversations.
+        In all of them, a message alone is found only if this host said it, and of one digest at most the newest `MOST`.
         """
         ...
 

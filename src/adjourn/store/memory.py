@@ -132,7 +132,8 @@ class MemoryStore:
         for digest in dict.fromkeys(digests):
             led = [one for one in self._lookups.get(digest, ()) if digest == (one.alone if alone else one.digest)]
             led.sort(key=lambda lookup: lookup.conversation, reverse=True)
-            found += led[:MOST] if conversation is None else led
+            said = [one for one in led if one.said or not alone]
+            found += said[:MOST] if conversation is None else led
         return [lookup for lookup in found if conversation in (None, lookup.conversation)]
 
     async def external(self, scope: str, external: str) -> str | None:

@@ -253,8 +253,9 @@ def _find(
             found += database.execute(within, (*some, conversation))
     else:
         for digest in digests:
-            found += database.execute(f"{query} = ? ORDER BY conversation DESC LIMIT {MOST}", (digest,))
-    return [Lookup(digest, alone, there, node, bool(own)) for digest, alone, there, node, own in found]
+            said = "AND own = 2" if column == "alone" else ""
+            found += database.execute(f"{query} = ? {said} ORDER BY conversation DESC LIMIT {MOST}", (digest,))
+    return [Lookup(digest, alone, there, node, own > 0, own == 2) for digest, alone, there, node, own in found]
 
 
 def _owned(owner: Owner) -> tuple[str, tuple[Any, ...]]:

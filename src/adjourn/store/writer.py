@@ -115,7 +115,7 @@ class Together:
         rows = rows_of(conversation, made)
         rows["texts"] = [(conversation, text.node, text.salt, text.text) for text in named(commit.texts, made.events)]
         new = brought(commit.lookups, made.events)
-        rows["lookups"] = [(one.conversation, one.digest, one.alone, one.node, one.own) for one in new]
+        rows["lookups"] = [(one.conversation, one.digest, one.alone, one.node, one.own + one.said) for one in new]
         for table, added in rows.items():
             self._rows[table] += added
         self._there.update((one.conversation, one.digest) for one in new)

@@ -16,4 +16,5 @@ ALTER TABLE recognised RENAME TO lookups;
 
 CREATE INDEX lookups_digest ON lookups (digest);
 
-CREATE INDEX lookups_alone ON lookups (alone);
+-- own: 0 for what a client told, 1 for what was received, 2 for what this host said.
+CREATE INDEX lookups_alone ON lookups (alone) WHERE own = 2;
