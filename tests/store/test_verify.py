@@ -118,7 +118,7 @@ async def test_each_changed_byte_of_a_digest_in_the_chain_is_found_and_its_event
     store, rows, _ = await small()
     for index, row in enumerate(rows):
         for at in range(len(row.head)):
-            store.alter([*rows[:index], replace(row, head=flipped(row.head, at, 1)), *rows[index + 1 :]])
+            store.alter([*rows[:index], row._replace(head=flipped(row.head, at, 1)), *rows[index + 1 :]])
             assert (await check(store)).faults[0].startswith(f"event {row.number} (")
 
 
@@ -126,7 +126,7 @@ async def test_a_changed_name_of_an_event_is_found() -> None:
     store, rows, _ = await small()
     for index, row in enumerate(rows):
         for name in {*NAMES, "nothing"} - {row.name}:
-            store.alter([*rows[:index], replace(row, name=name), *rows[index + 1 :]])
+            store.alter([*rows[:index], row._replace(name=name), *rows[index + 1 :]])
             assert (await check(store)).faults[0].startswith(f"event {row.number} (")
 
 
@@ -179,7 +179,7 @@ async def test_swapped_events_are_found_and_named() -> None:
         first, second = rows[index], rows[index + 1]
         if (first.name, first.body) == (second.name, second.body):
             continue
-        in_place = replace(second, number=first.number), replace(first, number=second.number)
+        in_place = second._replace(number=first.number), first._replace(number=second.number)
         store.alter([*rows[:index], *in_place, *rows[index + 2 :]])
         assert (await check(store)).faults[0].startswith(f"event {first.number} (")
 
@@ -189,7 +189,7 @@ async def test_an_event_put_in_is_found() -> None:
     for index in range(1, len(rows)):
         name, body = encode(Reopened(reason="", at=1))
         between = Recorded("c", index + 1, name, body, next_head(rows[index - 1].head, name, body))
-        store.alter([*rows[:index], between, *(replace(row, number=row.number + 1) for row in rows[index:])])
+        store.alter([*rows[:index], between, *(row._replace(number=row.number + 1) for row in rows[index:])])
         assert (await check(store)).faults[0].startswith(f"event {index + 2} (")
 
 

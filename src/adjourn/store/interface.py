@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from adjourn.core.errors import DamagedLog
 from adjourn.core.events import Event
@@ -18,8 +18,7 @@ T = TypeVar("T")
 Decide = Callable[[Tree], Iterable[Event]]
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as it is kept: its number (from 1), its name and bytes, and the chain's digest with it."""
 
     conversation: str
@@ -65,8 +64,7 @@ class Conversation:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """Two keyed digests that lead to a node of a conversation: of its path, and of the message alone.
 
     `own`: this host received or produced that message; `said`: produced, as an answer or a step of one.

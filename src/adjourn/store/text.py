@@ -2,22 +2,26 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adjourn.core.acts import Text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sealed:
     """A text with its salt. Once both are gone, the digest in the log says nothing about it."""
 
     node: str
     text: str
     salt: bytes
+    _digest: str = field(default="", init=False, compare=False, repr=False)
 
     @property
     def digest(self) -> str:
-        return hashlib.blake2b(self.text.encode(), key=self.salt, digest_size=20).hexdigest()
+        """The salted digest of the text, which is computed once."""
+        if not self._digest:
+            self._digest = hashlib.blake2b(self.text.encode(), key=self.salt, digest_size=20).hexdigest()
+        return self._digest
 
     @property
     def reference(self) -> Text:
