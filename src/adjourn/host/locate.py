@@ -76,8 +76,9 @@ async def locate(store: Store, recogniser: Recogniser, request: Request, externa
     if conversation is None and all(element.role == USER for element in said):
         return new  # without an answer of ours it is a new conversation, always
     search = _Search(store, recogniser, said, newest, conversation)
-    place = await search.anchored() or new
-    if len(place.like) > 1 or (external is not None and conversation is None):
+    copied = external is not None and conversation is None
+    place = (None if copied else await search.under_way()) or await search.anchored() or new
+    if len(place.like) > 1 or copied:
         return place  # it is no one place, or another id for a history that we know: what stands there is inherited
     if place.like:
         place = place.at(place.like[0])
@@ -92,7 +93,11 @@ async def below(store: Store, recogniser: Recogniser, place: Place) -> Place:
     if place.anchor is not None:
         start = place.anchor + 1
         if place.loose:
-            said[start:] = recogniser.below(found[place.anchor][0].digest, said[start:])
+            anchor = found[place.anchor][0].digest
+            said[place.anchor :] = [
+                said[place.anchor]._replace(digest=anchor),
+                *recogniser.below(anchor, said[start:]),
+            ]
     if place.conversation is not None:
         lookups = await store.find([element.digest for element in said[start:]], place.conversation)
         for index in range(start, len(said)):
@@ -109,6 +114,18 @@ class _Search:
     said: list[Element]
     newest: int
     conversation: str | None
+
+    async def under_way(self) -> Place | None:
+        """Return the place of the answer that the request goes on with, if we began it: in one conversation only."""
+        for index in range(len(self.said) - 1, self.newest, -1):
+            own = _own(await self._find([self.said[index].digest]))
+            place = self._place(index, own) if own else await self._broken(index)
+            if place is None:
+                alone = await self._alone(index, asked=True)
+                place = self._place(index, alone, loose=True) if alone else None
+            if place is not None and len(place.like) == 1:
+                return place
+        return None
 
     async def anchored(self) -> Place | None:
         """Return the place below the newest answer of ours, which may be in several conversations, if there is one."""
@@ -157,15 +174,28 @@ class _Search:
             return None
         return replace(self._place(index, like), anchor=None, found={}, broken=frozenset([index]))
 
-    async def _alone(self, index: int) -> list[Lookup]:
-        """Return where this answer may stand whatever the client says came before it, if that can be confirmed."""
+    async def _alone(self, index: int, *, asked: bool = False) -> list[Lookup]:
+        """Return where this answer may stand whatever the client says came before it, if that can be confirmed.
+
+        `asked`: only where it answers the message that it answers here.
+        """
         element = self.said[index]
         own = _own(await self._find([self.recogniser.alone(element.role, element.text, element.others)], alone=True))
-        confirmed = [lookup for lookup in own if await self._is_confirmed(index, lookup)]
+        if asked:
+            confirmed = [lookup for lookup in own if await self._is_asked(lookup)]
+        else:
+            confirmed = [lookup for lookup in own if await self._is_confirmed(index, lookup)]
         meant: dict[str, list[Lookup]] = {}
-        for lookup in confirmed or (own if self.conversation is not None else []):
+        for lookup in confirmed or (own if self.conversation is not None and not asked else []):
             meant.setdefault(lookup.conversation, []).append(lookup)
         return [await self.store.see(there, partial(_newest, lookups=lookups)) for there, lookups in meant.items()]
+
+    async def _is_asked(self, lookup: Lookup) -> bool:
+        """Whether it answers the newest message of the request, in the same words."""
+        message = self.said[self.newest]
+        alone = self.recogniser.alone(message.role, message.text, message.others)
+        known = {one.node for one in await self.store.find([alone], lookup.conversation, alone=True)}
+        return (await self.store.see(lookup.conversation, partial(_above, node=lookup.node)))[0] in known
 
     async def _is_confirmed(self, index: int, lookup: Lookup) -> bool:
         """Whether the answer before it, or the message that it answers, is in the request too."""
@@ -187,7 +217,7 @@ async def altered(store: Store, recogniser: Recogniser, place: Place) -> Mapping
         return {}
     alone = {
         recogniser.alone(element.role, element.text, element.others): index
-        for index, element in enumerate(place.said[: place.anchor])
+        for index, element in enumerate(place.said[: min(place.anchor, place.newest + 1)])
     }
     known = {lookup.alone for lookup in await store.find(list(alone), place.conversation, alone=True)}
     nodes = await store.see(place.conversation, partial(_climbed, place=place))
@@ -229,9 +259,12 @@ def trace(tree: Tree, place: Place) -> list[str | None]:
     above: str | None = None
     start = 0
     if place.anchor is not None:
-        nodes[place.anchor] = _pick(tree, place.found[place.anchor], None)
-        above = answering(tree, nodes[place.anchor])
+        node = _pick(tree, place.found[place.anchor], None)
         start = place.anchor + 1
+        if start > place.newest + 1:  # of the answer that the request goes on with
+            nodes[place.newest] = tree.nodes[node].parent if node is not None else None
+        else:
+            nodes[place.anchor], above = node, answering(tree, node)
     for index in range(start, place.newest + 1):
         nodes[index] = _pick(tree, place.found.get(index, ()), above)
         above = answering(tree, nodes[index]) or above
@@ -242,8 +275,9 @@ def climb(tree: Tree, place: Place, nodes: list[str | None]) -> None:
     """Fill in the nodes above the anchor: they are what stands above it in the tree, however the client tells it."""
     if place.anchor is None:
         return
-    node = nodes[place.anchor]
-    for index in range(place.anchor - 1, -1, -1):
+    known = min(place.anchor, place.newest)
+    node = nodes[known]
+    for index in range(known - 1, -1, -1):
         role = place.said[index].role
         if role == STEP or node is None:
             continue
@@ -278,7 +312,8 @@ def goes_on(tree: Tree, place: Place, node: str) -> bool:
     """Whether the request goes on with a closed answer to `node`, or one put in its place, not with a new message."""
     if not place.goes_on or not tree.is_ended(node):
         return False
-    return not all(_is_open(tree, place.found.get(index, ())) for index in place.goes_on)
+    below = place.goes_on if place.anchor is None else range(max(place.newest + 1, place.anchor), len(place.said))
+    return not all(_is_open(tree, place.found.get(index, ())) for index in below)
 
 
 def _is_open(tree: Tree, lookups: Sequence[Lookup]) -> bool:

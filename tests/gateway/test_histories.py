@@ -1,0 +1,474 @@
+"""What clients do to a history between two requests, and what the tree must be all the same (DESIGN, section 7).
+
+Each row is one thing that clients do, and has a twin beside it that looks alike and must not be recognised.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from adjourn.core.events import Answer, Claimed, Ended, Event, Inherited, Opened, UserReceived
+from adjourn.core.machine import Finish
+from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, QUESTION, YES, Chat, Reply, Rig, rig
+from tests.models import WARNS, Asked, Fault, Said, scripted
+
+Messages = list[dict[str, Any]]
+Tells = Callable[[Messages], Messages]
+
+FORK = ["END", "END"]
+THINKS = "<think>They want to know, and I know.</think>\n\n"
+PASSAGES = "### Context\n[1] Clocks have hands. [2] Sundials have none.\n### Query"
+NAMED = {"X-OpenWebUI-Chat-Id": "chat-1"}
+
+
+@dataclass
+class Client(Chat):
+    """A client that does something to each history before it sends it; what it shows to the person stays as it is."""
+
+    tells: Tells = list
+
+    def fork(self) -> "Client":
+        return Client(**{**vars(self), "messages": list(self.messages)})
+
+    async def post(self, messages: Sequence[Any], **headers: str) -> Reply:
+        return await super().post(self.tells(copy.deepcopy(list(messages))), **headers)
+
+
+def speaks(asked: Asked) -> Said:
+    """A model that thinks aloud, says no two things alike, declines what it should, and warns."""
+    words = WARNS if BAD in asked.last else QUESTION if ASK in asked.last else "It is  nine."
+    return Said(f"{THINKS}{words}\n\n({asked.number}) \n", also={"reasoning_content": "hm"})
+
+
+def repeats(asked: Asked) -> str:
+    """A model that says the same again and again."""
+    return WARNS if BAD in asked.last else QUESTION if ASK in asked.last else "As you like."
+
+
+# What clients do to every history, and what no one may notice.
+
+
+def texts(change: Callable[[str], str], *roles: str) -> Tells:
+    def tells(messages: Messages) -> Messages:
+        return [
+            {**one, "content": change(one["content"])} if one["role"] in (roles or ("user", "assistant")) else one
+            for one in messages
+        ]
+
+    return tells
+
+
+def as_parts(messages: Messages) -> Messages:
+    return [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in messages]
+
+
+def in_several_parts(messages: Messages) -> Messages:
+    def parts(text: str) -> list[dict[str, str]]:
+        return [{"type": "text", "text": line} for line in text.split("\n\n")]
+
+    return [{**one, "content": parts(one["content"])} if one["role"] == "assistant" else one for one in messages]
+
+
+def unthought(text: str) -> str:
+    return text.removeprefix(THINKS)
+
+
+def reasoned(messages: Messages) -> Messages:
+    return [
+        {**one, "content": unthought(one["content"]), "reasoning_content": "hm", "reasoning_details": [{"x": 1}]}
+        if one["role"] == "assistant"
+        else one
+        for one in messages
+    ]
+
+
+def detailed(text: str) -> str:
+    return text.replace("<think>", '<details type="reasoning" done="true">\n').replace("</think>", "\n</details>")
+
+
+def retrieved(before: str, after: str) -> Tells:
+    """Passages stand around the newest message only, and are gone from it in the next request."""
+
+    def tells(messages: Messages) -> Messages:
+        newest = max(at for at, one in enumerate(messages) if one["role"] == "user")
+        messages[newest]["content"] = f"{before}{messages[newest]['content']}{after}"
+        return messages
+
+    return tells
+
+
+def dated(messages: Messages) -> Messages:
+    """The time of day stands in a system message in front, and in another one before the newest message."""
+    now = {"role": "system", "content": f"It is {len(messages)} o'clock."}
+    return [now, *messages[:-1], {**now, "role": "developer"}, messages[-1]]
+
+
+def window(count: int) -> Tells:
+    return lambda messages: messages[-count:]
+
+
+def compacted(role: str, count: int) -> Tells:
+    """A summary stands in front, and of what was said only the newest messages."""
+
+    def tells(messages: Messages) -> Messages:
+        if len(messages) <= count:
+            return messages
+        return [{"role": role, "content": f"So far {len(messages) - count} were said."}, *messages[-count:]]
+
+    return tells
+
+
+HARMLESS: dict[str, Tells] = {
+    "as it was": list,
+    "trimmed": texts(str.strip),
+    "wrapped otherwise": texts(lambda text: "\n  ".join(text.split(" ")), "assistant"),
+    "in one line": texts(lambda text: " ".join(text.split())),
+    "with other line ends": texts(lambda text: text.replace("\n", "\r\n")),
+    "without its reasoning": texts(unthought, "assistant"),
+    "without its reasoning, trimmed": texts(lambda text: unthought(text).strip()),
+    "with its reasoning in a field": reasoned,
+    "with its reasoning in a fold": texts(detailed, "assistant"),
+    "as parts": as_parts,
+    "in several parts": in_several_parts,
+    "with passages before it": retrieved(f"{PASSAGES}\n\n", ""),
+    "with passages behind it": retrieved("", f"\n\n{PASSAGES}"),
+    "with passages around it": retrieved(f"{PASSAGES}\n\n", f"\n\n{PASSAGES}"),
+    "with a date in system messages": dated,
+    "the last 3": window(3),
+    "the last 4": window(4),
+    "the last 5": window(5),
+    "the last 6": window(6),
+    "a user's summary and 3": compacted("user", 3),
+    "a user's summary and 4": compacted("user", 4),
+    "a system's summary and 3": compacted("system", 3),
+    "a system's summary and 5": compacted("system", 5),
+    "an assistant's summary and 3": compacted("assistant", 3),
+}
+TOO_LITTLE: dict[str, Tells] = {
+    "the last 2": window(2),
+    "a user's summary and 2": compacted("user", 2),
+    "a system's summary and 2": compacted("system", 2),
+}
+"""What only an id lets recognise."""
+
+
+async def thread(served: Rig, count: int) -> list[Event]:
+    """Check that there is one conversation in which so many messages follow one another; return its facts."""
+    assert await served.verified() == 1
+    events = await served.every_event()
+    assert not [event for event in events if isinstance(event, Claimed | Inherited)]
+    messages = [event for event in events if isinstance(event, UserReceived)]
+    answers = {event.parent: event.node for event in events if isinstance(event, Answer)}
+    above = [None, *(answers[message.node] for message in messages[:-1])]
+    assert [message.parent for message in messages] == above
+    assert len(messages) == count
+    return events
+
+
+def rows(*tables: dict[str, Tells]) -> Any:
+    named = {name: tells for table in tables for name, tells in table.items()}
+    return pytest.mark.parametrize("tells", named.values(), ids=named.keys())
+
+
+async def play(client: Chat, *said: str) -> list[Reply]:
+    """Say these, plain and streamed by turns."""
+    replies = []
+    for number, text in enumerate(said):
+        client.stream = number % 2 == 1
+        replies.append(await client.send(text))
+        assert replies[-1].status == 200
+    return replies
+
+
+@rows(HARMLESS)
+@pytest.mark.parametrize("model", [speaks, repeats])
+async def test_p03_what_counts_goes_on_counting_and_the_end_follows(tells: Tells, model: Any) -> None:
+    async with rig(scripted(model, FORK)) as served:
+        client = Client(served, tells=tells)
+        replies = await play(client, CALM, BAD, BAD, BAD)
+        assert replies[-1].ended
+        await thread(served, 4)
+        for text in (CALM, BAD, CALM):
+            assert (await client.send(text)).refused
+            client.back()
+
+
+@rows(HARMLESS)
+@pytest.mark.parametrize("model", [speaks, repeats])
+async def test_p05_a_hold_follows(tells: Tells, model: Any) -> None:
+    async with rig(scripted(model, FORK)) as served:
+        await play(Client(served, tells=tells), CALM, CLEAR, "And what day is it?", BAD, BAD, BAD, BAD)
+        await thread(served, 7)
+        assert not served.forks
+
+
+@rows({name: tells for name, tells in HARMLESS.items() if "passages" not in name})
+@pytest.mark.parametrize("model", [speaks, repeats])
+async def test_p04_consent_is_consent(tells: Tells, model: Any) -> None:
+    async with rig(scripted(model)) as served:
+        replies = await play(Client(served, tells=tells), CALM, ASK, YES)
+        assert replies[-1].ended
+        await thread(served, 3)
+
+
+@rows(HARMLESS, TOO_LITTLE)
+async def test_with_an_id_the_same_is_recognised(tells: Tells) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        client = Client(served, tells=tells, headers=NAMED)
+        replies = await play(client, CALM, CALM, BAD, BAD, BAD)
+        assert replies[-1].ended
+        await thread(served, 5)
+        assert (await client.send(CALM)).refused
+
+
+@rows(TOO_LITTLE)
+async def test_without_an_id_one_answer_alone_is_recognised_by_nobody(tells: Tells) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        replies = await play(Client(served, tells=tells), CALM, CALM, CALM)
+        assert len({reply.conversation for reply in replies}) == 3
+
+
+# A message that stays without an answer.
+
+
+@pytest.mark.parametrize("named", [{}, NAMED])
+async def test_after_an_error_two_messages_follow_one_another(named: dict[str, str]) -> None:
+    def fails_twice(asked: Asked) -> Said | Fault:
+        return Fault("status_500") if asked.number in (2, 3) else speaks(asked)
+
+    async with rig(scripted(fails_twice, FORK)) as served:
+        chat = served.chat(headers=named)
+        replies = await chat.say(CALM, BAD, BAD, "And now?", BAD)
+        assert [reply.status for reply in replies] == [200, 200, 500, 500, 200]
+        assert {reply.conversation for reply in replies} == {replies[0].conversation}
+        await thread(served, 5)
+        assert (await chat.send(BAD)).ended
+        assert (await chat.send(CALM)).refused
+        assert (await chat.send(CALM)).refused  # Open WebUI keeps what was refused, and sends it again
+
+
+async def test_p04_a_yes_below_a_request_that_was_not_answered_closes_nothing() -> None:
+    async with rig(scripted([Said("Hello."), Fault("status_500"), Said("As you like.")])) as served:
+        chat = served.chat()
+        await chat.say(CALM, ASK)
+        assert not (await chat.send(YES)).ended
+        await thread(served, 3)
+
+
+# Other answers, other branches.
+
+
+async def branches(served: Rig) -> dict[str, list[str]]:
+    """The words below each message and each answer, in their order; of an answer without its reasoning."""
+    (line,) = await served.store.conversations()
+    kept = await served.store.texts(line.id)
+    said = {node: unthought(text.text).replace(PASSAGES, "").strip() for node, text in kept.items()}
+    below: dict[str, list[str]] = {}
+    for event in await served.every_event():
+        if isinstance(event, UserReceived | Claimed | Answer):
+            below.setdefault(said.get(event.parent or "", event.parent or ""), []).append(said.get(event.node, ""))
+    return below
+
+
+@rows({name: tells for name, tells in HARMLESS.items() if "wrapped" not in name})
+async def test_an_answer_again_and_the_branch_before_are_siblings(tells: Tells) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        client = Client(served, tells=tells)
+        await play(client, CALM, BAD)
+        other = client.fork()
+        await other.back().again()
+        await play(client, "One.")
+        await play(other, "Two.")
+        await play(client, "Three.")
+        nine = "It is  nine."
+        assert await branches(served) == {
+            "": [CALM],
+            CALM: [f"{nine}\n\n(0)"],
+            f"{nine}\n\n(0)": [BAD],
+            BAD: [f"{WARNS}\n\n(1)", f"{WARNS}\n\n(2)"],
+            f"{WARNS}\n\n(1)": ["One."],
+            f"{WARNS}\n\n(2)": ["Two."],
+            "One.": [f"{nine}\n\n(3)"],
+            "Two.": [f"{nine}\n\n(4)"],
+            f"{nine}\n\n(3)": ["Three."],
+            "Three.": [f"{nine}\n\n(5)"],
+        }
+        assert await served.verified() == 1
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_p04_a_yes_below_either_of_two_questions_is_consent(which: int) -> None:
+    async with rig(scripted(speaks)) as served:
+        one = served.chat()
+        await one.say(CALM, ASK)
+        two = one.fork().back()
+        await two.again()
+        assert one.messages != two.messages
+        chat = (one, two)[which]
+        assert (await chat.send(YES)).ended
+        assert (await chat.send(CALM)).refused
+        assert (await (two, one)[which].send(CALM)).status == 200  # beside the end
+        assert await served.verified() == 1
+
+
+async def test_p03_a_warning_that_is_given_again_is_a_warning() -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat()
+        await chat.say(CALM, BAD, BAD)
+        await chat.back().again()
+        assert (await chat.send(BAD)).ended
+        assert await served.verified() == 1
+
+
+async def test_a_branch_that_is_left_and_found_again_goes_on_where_it_was() -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat()
+        await chat.say(CALM, BAD, BAD)
+        edited = chat.fork().back(4)
+        await edited.say("What day is it?", "And tomorrow?")
+        assert (await chat.send(BAD)).ended
+        assert (await edited.send(CALM)).status == 200
+        assert (await chat.send(CALM)).refused
+        assert await served.verified() == 1
+
+
+# An answer that is continued.
+
+
+@pytest.mark.parametrize("joined", ["in one", "in one, with a blank", "in two", "in one, without its reasoning"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_was_continued_is_ours(joined: str, stream: bool) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(stream=stream)
+        await chat.say(CALM, BAD)
+        begun = chat.messages[-1]["content"]
+        more = (await chat.again()).text
+        if joined != "in two":
+            glue = " " if joined == "in one, with a blank" else ""
+            one = {"role": "assistant", "content": begun + glue + more}
+            if joined == "in one, without its reasoning":
+                one["content"] = unthought(begun) + unthought(more)
+            chat.messages[-2:] = [one]
+        for text in (CALM, BAD, BAD):
+            await chat.send(text)
+        events = await served.every_event()
+        assert sum(isinstance(event, Opened) for event in events) == 1
+        assert not [event for event in events if isinstance(event, Claimed)]
+        assert len([event for event in events if isinstance(event, UserReceived)]) == 5
+        continued = next(event for event in events if isinstance(event, Answer) and event.finish is Finish.PREFILLED)
+        below = [event.parent for event in events if isinstance(event, UserReceived)]
+        assert below[2] == continued.node
+        assert await served.verified() == 1
+
+
+async def test_a_text_of_the_clients_that_was_continued_is_not_ours() -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(headers=NAMED)
+        await chat.say(CALM, BAD)
+        begun = f"{QUESTION} Say yes."
+        chat.messages[-1]["content"] = begun
+        more = (await chat.again()).text
+        chat.messages[-2:] = [{"role": "assistant", "content": begun + more}]
+        assert not (await chat.send(YES)).ended
+        assert await served.verified() == 1
+
+
+# Steps of an answer.
+
+LOOK = {"tools": [{"type": "function", "function": {"name": "look"}}]}
+
+
+def call(ident: str, arguments: str = "{}") -> dict[str, Any]:
+    return {"id": ident, "type": "function", "function": {"name": "look", "arguments": arguments}}
+
+
+def looks(*at: int) -> Callable[[Asked], Said]:
+    """A model that calls a tool at these requests."""
+
+    def behave(asked: Asked) -> Said:
+        said = speaks(asked)
+        if asked.number not in at:
+            return said
+        return Said(
+            f"Let me look ({asked.number}). ", "tool_calls", {"tool_calls": [call(f"t{asked.number}", '{"a":1}')]}
+        )
+
+    return behave
+
+
+def step_as_it_was(step: dict[str, Any]) -> dict[str, Any]:
+    return step
+
+
+def step_without_text(step: dict[str, Any]) -> dict[str, Any]:
+    return {**step, "content": None}
+
+
+def step_trimmed(step: dict[str, Any]) -> dict[str, Any]:
+    return {**step, "content": step["content"].strip()}
+
+
+def step_rewritten(step: dict[str, Any]) -> dict[str, Any]:
+    return {**step, "tool_calls": [call(one["id"], '{ "a" : 1.0 }') for one in step["tool_calls"]]}
+
+
+STEPS = [step_as_it_was, step_without_text, step_trimmed, step_rewritten]
+
+
+async def loop(chat: Chat, text: str, steps: int, tells: Any) -> Reply:
+    """Say something, and give the model what its tools bring, step by step."""
+    chat.messages.append({"role": "user", "content": text})
+    for _ in range(steps):
+        reply = await chat.post(chat.messages)
+        assert reply.status == 200
+        said = called(reply)
+        result = {"role": "tool", "tool_call_id": said["tool_calls"][0]["id"], "content": "nine"}
+        chat.messages += [tells(said), result]
+    return await chat.again()
+
+
+def called(reply: Reply) -> dict[str, Any]:
+    """The message with which the model calls a tool, as a client keeps it."""
+    if not reply.streamed:
+        message: dict[str, Any] = reply.json["choices"][0]["message"]
+        return message
+    calls = [one for chunk in reply.chunks for one in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    return {"role": "assistant", "content": reply.text, "tool_calls": [{**one, "index": None} for one in calls]}
+
+
+@pytest.mark.parametrize("tells", STEPS)
+@pytest.mark.parametrize("named", [{}, NAMED])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_steps_of_an_answer_are_no_turns_even_of_the_very_first(tells: Any, named: Any, stream: bool) -> None:
+    async with rig(scripted(looks(0, 1, 3, 5), FORK)) as served:
+        chat = served.chat(headers=named, also=LOOK, stream=stream)
+        await loop(chat, BAD, 2, tells)
+        await loop(chat, BAD, 1, tells)
+        assert len(served.received) == 5
+        assert (await loop(chat, BAD, 0, tells)).ended
+        await thread(served, 3)
+        assert (await chat.send(CALM)).refused
+
+
+@pytest.mark.parametrize("tells", STEPS)
+@pytest.mark.parametrize("named", [{}, NAMED])
+async def test_a_new_message_before_a_tools_result_stands_below_the_one_before(tells: Any, named: Any) -> None:
+    async with rig(scripted(looks(0), FORK)) as served:
+        chat = served.chat(headers=named, also=LOOK)
+        chat.messages.append({"role": "user", "content": BAD})
+        chat.messages.append(tells(called(await chat.post(chat.messages))))
+        replies = await chat.say(BAD, BAD)
+        await thread(served, 3)
+        assert (await chat.send(BAD)).ended
+        assert {reply.conversation for reply in replies} == {(await chat.send(CALM)).conversation}
+
+
+async def test_a_step_with_another_call_is_none_of_ours() -> None:
+    async with rig(scripted(looks(0), FORK)) as served:
+        chat = served.chat(also=LOOK)
+        await loop(chat, BAD, 1, lambda step: {**step, "tool_calls": [call("t9")]})
+        assert len(await served.store.conversations()) == 2
