@@ -5,15 +5,20 @@ Each row is one thing that clients do, and has a twin beside it that looks alike
 
 import copy
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from adjourn.core.events import Answer, Claimed, Ended, Event, Inherited, Opened, UserReceived
+from adjourn.core.events import Answer, Claimed, Event, Held, Inherited, Opened, UserReceived
 from adjourn.core.machine import Finish
-from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, QUESTION, YES, Chat, Reply, Rig, rig
+from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, QUESTION, YES, Chat, Recording, Reply, Rig, rig
 from tests.models import WARNS, Asked, Fault, Said, scripted
 
 Messages = list[dict[str, Any]]
@@ -169,7 +174,7 @@ async def thread(served: Rig, count: int) -> list[Event]:
     return events
 
 
-def rows(*tables: dict[str, Tells]) -> Any:
+def rows(*tables: dict[str, Tells]) -> pytest.MarkDecorator:
     named = {name: tells for table in tables for name, tells in table.items()}
     return pytest.mark.parametrize("tells", named.values(), ids=named.keys())
 
@@ -472,3 +477,294 @@ async def test_a_step_with_another_call_is_none_of_ours() -> None:
         chat = served.chat(also=LOOK)
         await loop(chat, BAD, 1, lambda step: {**step, "tool_calls": [call("t9")]})
         assert len(await served.store.conversations()) == 2
+
+
+# What broke off.
+
+
+class Breaks:
+    """A model that breaks off in its first answer to BAD; a client has some of the words, or none."""
+
+    words = ("I can", "'t help", " with", " this.", " Something")
+
+    def __init__(self) -> None:
+        self.left = 1
+        self.whole = scripted(speaks, FORK)
+        self.app = Recording(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await request.body()
+        if (
+            self.left
+            and request.url.path.endswith("completions")
+            and BAD in json.loads(body)["messages"][-1]["content"]
+        ):
+            self.left -= 1
+            await StreamingResponse(self._broken(), media_type="text/event-stream")(scope, receive, send)
+            return
+
+        async def again() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.whole(scope, again, send)
+
+    async def _broken(self) -> AsyncIterator[bytes]:
+        for words in self.words:
+            yield chunk({"content": words})
+        yield b'data: {"error": {"message": "It broke."}}\n\n'
+
+
+@pytest.mark.parametrize("has", range(6))
+@pytest.mark.parametrize("named", [{}, NAMED])
+@pytest.mark.parametrize("first", [True, False])
+async def test_what_came_of_an_answer_before_it_broke_off_is_ours(has: int, named: dict[str, str], first: bool) -> None:
+    model = Breaks()
+    async with rig(model.app) as served:
+        chat = served.chat(headers=named, stream=True)
+        if not first:
+            await chat.send(CALM)
+        await chat.send(BAD)
+        chat.back()
+        if has:
+            chat.messages.append({"role": "assistant", "content": "".join(Breaks.words[:has])})
+        replies = await chat.say(BAD, BAD, BAD)
+        recognised = has or named or not first
+        assert len(await served.store.conversations()) == (1 if recognised else 2)
+        assert await served.count(Claimed) == (0 if recognised else 1)
+        assert replies[-1].ended
+        assert await served.verified()
+
+
+@pytest.mark.parametrize("words", ["I can't help with that.", "can't help with", "Sure!"])
+async def test_what_only_looks_like_the_beginning_of_an_answer_is_none_of_ours(words: str) -> None:
+    async with rig(Breaks().app) as served:
+        chat = served.chat(headers=NAMED, stream=True)
+        await chat.send(BAD)
+        chat.messages[-1]["content"] = words
+        await chat.send(CALM)
+        finishes = [event.finish for event in await served.every_event() if isinstance(event, Answer)]
+        assert finishes == [Finish.CLAIMED, Finish.STOP]
+        assert await served.verified() == 1
+
+
+# Two people.
+
+
+async def equal(served: Rig, tells: Tells, *said: str) -> tuple[Client, Client]:
+    """Two people behind one key who say the same, and hear the same."""
+    one, two = Client(served, tells=tells), Client(served, tells=tells)
+    for text in said:
+        mine, theirs = await one.send(text), await two.send(text)
+        assert (mine.text, mine.status) == (theirs.text, theirs.status)
+        assert mine.conversation != theirs.conversation
+    return one, two
+
+
+@rows(HARMLESS)
+async def test_p07_two_people_with_equal_words_are_never_joined(tells: Tells) -> None:
+    async with rig(scripted(repeats, FORK)) as served:
+        one, two = await equal(served, tells, CALM, BAD, BAD)
+        mine, theirs = await one.send("I like clocks."), await two.send("I like watches.")
+        assert mine.conversation != theirs.conversation
+        mine, theirs = await one.send(CALM), await two.send(CALM)
+        assert mine.conversation != theirs.conversation
+        assert await served.verified()
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+@rows({name: HARMLESS[name] for name in ("as it was", "trimmed", "as parts", "with a date in system messages")})
+async def test_p07_the_end_of_one_of_two_people_does_not_reach_the_other(tells: Tells, ends: int) -> None:
+    async with rig(scripted(repeats, FORK)) as served:
+        pair = await equal(served, tells, CALM, BAD, BAD)
+        closed, other = pair[ends], pair[1 - ends]
+        assert (await closed.send(BAD)).ended
+        assert (await closed.send(CALM)).refused
+        assert (await other.send(CALM)).status == 200
+        assert (await other.send("I like clocks.")).status == 200
+        assert await served.verified()
+
+
+async def test_p05_a_sign_of_risk_of_one_of_two_people_is_no_sign_of_the_others() -> None:
+    async with rig(scripted(repeats, FORK)) as served:
+        one, two = await equal(served, list, CALM, BAD)
+        await one.send(CLEAR)
+        assert "support" not in ((await two.send(BAD)).adjourn or {})
+
+
+# Ids.
+
+
+IDS = ["Adjourn-Conversation", "X-OpenWebUI-Chat-Id", "ChatUI-Conversation-ID"]
+STANDS = {
+    "open": [CALM],
+    "warned": [CALM, BAD, BAD],
+    "asked": [CALM, ASK],
+    "held": [CALM, CLEAR],
+    "closed": [CALM, BAD, BAD, BAD],
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize("before", [{}, {"X-OpenWebUI-Chat-Id": "chat-0"}])
+@pytest.mark.parametrize("stands", STANDS)
+async def test_a_copy_under_another_id_stands_as_the_first_one_did(
+    stands: str, name: str, before: dict[str, str]
+) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(headers=before)
+        await chat.say(*STANDS[stands])
+        copy_ = chat.fork()
+        copy_.headers = {name: "chat-2"}
+        for one in (copy_, chat):
+            if stands == "open":
+                replies = await one.say(BAD, BAD, CALM)
+                assert replies[1].stage == "WARNED"
+            elif stands == "warned":
+                assert (await one.send(BAD)).ended
+            elif stands == "asked":
+                assert (await one.send(YES)).ended
+            elif stands == "held":
+                for text in (BAD, BAD, BAD, BAD):
+                    assert not (await one.send(text)).ended
+                assert not served.forks
+            else:
+                assert (await one.send(CALM)).refused
+        assert await served.verified()
+
+
+@pytest.mark.parametrize("stands", ["warned", "asked"])
+async def test_a_copy_that_goes_on_from_before_does_not_stand_there(stands: str) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat()
+        await chat.say(*STANDS[stands])
+        copied = chat.fork().back(len(chat.messages) - 2)
+        copied.headers = NAMED
+        assert not (await copied.send({"warned": BAD, "asked": YES}[stands])).ended
+        assert await served.verified() == 2
+
+
+async def test_an_id_that_is_another_one_each_time_lets_nobody_past_an_end_or_a_hold() -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        for text in ("", CLEAR):
+            chat = served.chat(key=f"k{text}")
+            replies = []
+            for number, said in enumerate(filter(None, [CALM, text, BAD, BAD, BAD])):
+                chat.headers = {"X-OpenWebUI-Chat-Id": f"chat-{text}{number}"}
+                replies.append(await chat.send(said))
+            assert replies[-1].ended == (not text)
+            chat.headers = {"X-OpenWebUI-Chat-Id": f"chat-{text}x"}
+            assert (await chat.send(CALM)).refused == (not text)
+        assert await served.verified()
+
+
+# What the client changes in the middle.
+
+
+@pytest.mark.parametrize("named", [{}, NAMED])
+async def test_an_answer_that_the_person_edited_is_none_of_ours(named: dict[str, str]) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(headers=named)
+        await chat.say(CALM, BAD, BAD)
+        chat.messages[-1]["content"] = "Sure, here is how."
+        assert not (await chat.send(BAD)).ended
+        claimed = [
+            event
+            for event in await served.every_event()
+            if isinstance(event, Answer) and event.finish is Finish.CLAIMED
+        ]
+        assert len(claimed) == 1
+        assert await served.verified() == 1
+
+
+@pytest.mark.parametrize("named", [{}, NAMED])
+async def test_an_older_answer_that_the_person_edited_changes_nothing(named: dict[str, str]) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(headers=named)
+        await chat.say(CALM, BAD, BAD)
+        chat.messages[1]["content"] = "It is ten."
+        assert (await chat.send(BAD)).ended
+        await thread(served, 4)
+        assert (await chat.send(CALM)).refused
+
+
+@pytest.mark.parametrize("named", [{}, NAMED])
+@pytest.mark.parametrize("sign", [CLEAR, FAINT])
+@pytest.mark.parametrize("at", ["edited", "in a summary", "in front", "in an answer"])
+async def test_p05_a_sign_of_risk_in_words_that_were_changed_holds_and_is_read_once(
+    named: Any, sign: str, at: str
+) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(headers=named)
+        await chat.say(CALM, BAD, BAD)
+        if at == "edited":
+            chat.messages[2]["content"] = sign
+        elif at == "in a summary":
+            chat.messages[:2] = [{"role": "user", "content": f"So far: {sign}"}]
+        elif at == "in an answer":
+            chat.messages[3]["content"] = "You can call a help line."
+        else:
+            chat.messages.insert(0, {"role": "user", "content": sign})
+        for _ in range(3):
+            assert not (await chat.send(BAD)).ended
+        assert not served.forks
+        assert await served.verified() == 1
+        assert await served.count(Held) == 1
+
+
+@pytest.mark.parametrize("named", [{}, NAMED])
+async def test_words_that_were_changed_to_bad_ones_count_for_nothing(named: Any) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat(headers=named)
+        await chat.say(CALM, "One.", "Two.", "Three.")
+        for at in (0, 2, 4):
+            chat.messages[at]["content"] = BAD
+        replies = await chat.say(BAD, BAD, BAD)
+        assert [reply.ended for reply in replies] == [False, False, True]
+        assert await served.count(Held) == 0
+
+
+# Several answers at once.
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("named", [{}, NAMED])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_any_of_several_answers_that_comes_back_is_the_branch(which: int, named: Any, stream: bool) -> None:
+    async with rig(three()) as served:
+        chat = served.chat(headers=named, also={"n": 3}, stream=stream)
+        reply = await chat.send(CALM)
+        chat.messages[-1]["content"] = f"Answer {which}."
+        chat.also = {}
+        second = await chat.send(CALM)
+        assert second.conversation == reply.conversation
+        events = await served.every_event()
+        answers = [event.node for event in events if isinstance(event, Answer)]
+        received = [event for event in events if isinstance(event, UserReceived)]
+        assert (len(answers), len(received)) == (4, 2)
+        assert received[1].parent == answers[which]
+        assert await served.count(Claimed) == 0
+        assert await served.verified() == 1
+
+
+def three() -> Recording:
+    """A model that gives three answers to whoever asks for them."""
+
+    async def chat(request: Request) -> Response:
+        body = await request.json()
+        numbers = range(body.get("n", 1))
+        if body.get("stream"):
+            deltas = [chunk({"content": f"Answer {number}."}, index=number) for number in numbers]
+            deltas += [chunk({}, "stop", index=number) for number in numbers]
+            return Response(b"".join([*deltas, b"data: [DONE]\n\n"]), media_type="text/event-stream")
+        message = [{"role": "assistant", "content": f"Answer {number}."} for number in numbers]
+        return JSONResponse(
+            {"choices": [{"index": at, "message": one, "finish_reason": "stop"} for at, one in enumerate(message)]}
+        )
+
+    return Recording(Starlette(routes=[Route("/{path:path}", chat, methods=["POST"])]))
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, *, index: int = 0) -> bytes:
+    said = {"id": "c", "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+    return b"data: " + json.dumps(said).encode() + b"\n\n"
