@@ -131,12 +131,12 @@ class Beginning:
             and host.mode(tree) >= Mode.WARN
         ):
             turn.support = host.support(node.risk_kind)  # sent again: the first answer may not have come through
-        return turn.start(tree, self._step(tree))
+        return turn.start(tree, self._begun(tree))
 
-    def _step(self, tree: Tree) -> str | None:
-        """Return the step of an answer that the request goes on with: what was put in for that stays put in."""
-        steps = [one.node for index in self.place.goes_on for one in self.place.found.get(index, ()) if one.own]
-        return next((node for node in reversed(steps) if node in tree.nodes and not tree.nodes[node].answer), None)
+    def _begun(self, tree: Tree) -> str | None:
+        """Return the answer, or the step of one, that the request goes on with: what was put in for it stays put in."""
+        begun = [one.node for index in self.place.goes_on for one in self.place.found.get(index, ()) if one.own]
+        return next((node for node in reversed(begun) if node in tree.nodes), None)
 
     def _lookup(self, index: int, node: str, *, own: bool) -> Lookup:
         element = self.place.said[index]
