@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 
 from adjourn.core.events import Answer, Claimed, Event, Held, Inherited, Opened, UserReceived
 from adjourn.core.machine import Finish
+from adjourn.core.policy import Policy
+from adjourn.store import MOST
 from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, QUESTION, YES, Chat, Recording, Reply, Rig, rig
 from tests.models import WARNS, Asked, Fault, Said, scripted
 
@@ -585,6 +587,15 @@ async def test_p07_the_end_of_one_of_two_people_does_not_reach_the_other(tells: 
         assert await served.verified()
 
 
+async def test_p07_where_very_many_heard_the_same_nobody_is_joined_to_another() -> None:
+    async with rig(scripted(repeats), Policy(redirections=MOST * 2)) as served:
+        mine, other = Client(served, tells=window(3)), served.chat()
+        await mine.say(CALM, BAD, BAD)
+        theirs = (await other.say("Hello.", *[BAD] * (MOST + 1)))[0]
+        assert (await mine.send("I like clocks.")).conversation != theirs.conversation
+        assert await served.verified()
+
+
 async def test_p05_a_sign_of_risk_of_one_of_two_people_is_no_sign_of_the_others() -> None:
     async with rig(scripted(repeats, FORK)) as served:
         one, two = await equal(served, list, CALM, BAD)
@@ -656,6 +667,15 @@ async def test_an_id_that_is_another_one_each_time_lets_nobody_past_an_end_or_a_
             chat.headers = {"X-OpenWebUI-Chat-Id": f"chat-{text}x"}
             assert (await chat.send(CALM)).refused == (not text)
         assert await served.verified()
+
+
+async def test_a_copy_of_what_broke_off_is_a_conversation_of_its_own() -> None:
+    async with rig(Breaks().app) as served:
+        chat = served.chat(stream=True)
+        await chat.send(BAD)
+        chat.headers = NAMED
+        assert (await chat.send(CALM)).status == 200
+        assert await served.verified() == 2
 
 
 # What the client changes in the middle.

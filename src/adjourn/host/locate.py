@@ -5,13 +5,13 @@ below it is looked up. A client may have cut off or changed what came before: th
 alone, and must be confirmed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from adjourn.core.tree import Tree
 from adjourn.host.identify import STEP, Element, Recogniser
-from adjourn.store import Lookup, Store
+from adjourn.store import MOST, Lookup, Store
 from adjourn.wire.canonical import canonical
 from adjourn.wire.request import ASSISTANT, USER, Request
 
@@ -41,6 +41,7 @@ class Place:
     loose: bool = False
     broken: frozenset[int] = frozenset()
     like: Sequence[Lookup] = ()
+    many: bool = False
     shared: int | None = None
 
     @property
@@ -75,10 +76,10 @@ async def locate(store: Store, recogniser: Recogniser, request: Request, externa
     conversation = await store.external(recogniser.scope, external) if external is not None else None
     if conversation is None and all(element.role == USER for element in said):
         return new  # without an answer of ours it is a new conversation, always
-    search = _Search(store, recogniser, said, newest, conversation)
     copied = external is not None and conversation is None
-    place = (None if copied else await search.under_way()) or await search.anchored() or new
-    if len(place.like) > 1 or copied:
+    search = _Search(store, recogniser, said, newest, conversation, copied)
+    place = await search.under_way() or await search.anchored() or new
+    if len(place.like) > 1 or place.many or copied:
         return place  # it is no one place, or another id for a history that we know: what stands there is inherited
     if place.like:
         place = place.at(place.like[0])
@@ -107,23 +108,23 @@ async def below(store: Store, recogniser: Recogniser, place: Place) -> Place:
 
 @dataclass(slots=True)
 class _Search:
-    """Looks up the elements of one request: in one conversation, if it says which."""
+    """Looks up the elements of one request: in one conversation, if it says which.
+
+    `copied`: what is found is the history of another conversation, which is not gone on with: no attempt either.
+    """
 
     store: Store
     recogniser: Recogniser
     said: list[Element]
     newest: int
     conversation: str | None
+    copied: bool
 
     async def under_way(self) -> Place | None:
         """Return the place of the answer that the request goes on with, if we began it: in one conversation only."""
-        for index in range(len(self.said) - 1, self.newest, -1):
-            own = _own(await self._find([self.said[index].digest]))
-            place = self._place(index, own) if own else await self._broken(index)
-            if place is None:
-                alone = await self._alone(index, asked=True)
-                place = self._place(index, alone, loose=True) if alone else None
-            if place is not None and len(place.like) == 1:
+        for index in () if self.copied else range(len(self.said) - 1, self.newest, -1):
+            place = await self._known(index) or await self._broken(index) or await self._alone(index, self._is_asked)
+            if place is not None and len(place.like) == 1 and not place.many:
                 return place
         return None
 
@@ -131,24 +132,29 @@ class _Search:
         """Return the place below the newest answer of ours, which may be in several conversations, if there is one."""
         answers = [index for index in range(self.newest) if self.said[index].role != USER][::-1]
         for index in answers[:BACK]:
-            own = _own(await self._find([self.said[index].digest]))
-            if own:
-                return self._place(index, own)
-            broken = await self._broken(index)
-            if broken is not None:
-                return broken
-            alone = await self._alone(index)
-            if alone:
-                return self._place(index, alone, loose=True)
+            place = (
+                await self._known(index) or await self._broken(index) or await self._alone(index, self._is_confirmed)
+            )
+            if place is not None:
+                return place
         digests = {self.said[index].digest: index for index in answers[BACK:]}
         known = _own(await self._find(list(digests)))
-        index = max((digests[lookup.digest] for lookup in known), default=-1)
-        return self._place(index, [one for one in known if digests[one.digest] == index]) if known else None
+        return await self._known(max(digests[lookup.digest] for lookup in known)) if known else None
 
     async def _find(self, digests: Sequence[bytes], *, alone: bool = False) -> Sequence[Lookup]:
         return await self.store.find(digests, self.conversation, alone=alone) if digests else ()
 
-    def _place(self, index: int, own: Sequence[Lookup], *, loose: bool = False) -> Place:
+    async def _known(self, index: int) -> Place | None:
+        """Return the place if this is an answer of ours on the path that the client tells."""
+        found = await self._find([self.said[index].digest])
+        own = _own(found)
+        return self._place(index, own, many=self._is_many(found)) if own else None
+
+    def _is_many(self, found: Sequence[Lookup]) -> bool:
+        """Whether one digest may lead to more than was found: then it may be that what is meant was not."""
+        return self.conversation is None and len(found) >= MOST
+
+    def _place(self, index: int, own: Sequence[Lookup], *, many: bool = False, loose: bool = False) -> Place:
         like = {lookup.conversation: lookup for lookup in reversed(own)}
         return Place(
             conversation=None,
@@ -158,6 +164,7 @@ class _Search:
             anchor=index,
             loose=loose,
             like=[like[conversation] for conversation in sorted(like)],
+            many=many,
         )
 
     async def _broken(self, index: int) -> Place | None:
@@ -165,32 +172,32 @@ class _Search:
         told = canonical(self.said[index].text, assistant=True)
         if self.said[index].role != ASSISTANT or index == 0 or self.said[index - 1].role != USER or not told:
             return None
+        found = () if self.copied else await self._find([self.recogniser.broken(self.said[index - 1].digest)])
         like = []
-        for lookup in await self._find([self.recogniser.broken(self.said[index - 1].digest)]):
+        for lookup in found:
             kept = (await self.store.texts(lookup.conversation)).get(lookup.node)
             if kept is not None and canonical(kept.text, assistant=True).startswith(told):
                 like.append(lookup)
-        if len({lookup.conversation for lookup in like}) != 1:
+        if len({lookup.conversation for lookup in like}) != 1 or self._is_many(found):
             return None
         return replace(self._place(index, like), anchor=None, found={}, broken=frozenset([index]))
 
-    async def _alone(self, index: int, *, asked: bool = False) -> list[Lookup]:
-        """Return where this answer may stand whatever the client says came before it, if that can be confirmed.
+    async def _alone(self, index: int, confirms: Callable[[int, Lookup], Awaitable[bool]]) -> Place | None:
+        """Return the place of this answer whatever the client says came before it, if that can be confirmed.
 
-        `asked`: only where it answers the message that it answers here.
+        In a conversation that the request names it need not be, but for an answer that is under way.
         """
         element = self.said[index]
-        own = _own(await self._find([self.recogniser.alone(element.role, element.text, element.others)], alone=True))
-        if asked:
-            confirmed = [lookup for lookup in own if await self._is_asked(lookup)]
-        else:
-            confirmed = [lookup for lookup in own if await self._is_confirmed(index, lookup)]
+        found = await self._find([self.recogniser.alone(element.role, element.text, element.others)], alone=True)
+        own = _own(found)
+        confirmed = [lookup for lookup in own if await confirms(index, lookup)]
         meant: dict[str, list[Lookup]] = {}
-        for lookup in confirmed or (own if self.conversation is not None and not asked else []):
+        for lookup in confirmed or (own if self.conversation is not None and index < self.newest else []):
             meant.setdefault(lookup.conversation, []).append(lookup)
-        return [await self.store.see(there, partial(_newest, lookups=lookups)) for there, lookups in meant.items()]
+        like = [await self.store.see(there, partial(_newest, lookups=lookups)) for there, lookups in meant.items()]
+        return self._place(index, like, many=self._is_many(found), loose=True) if like else None
 
-    async def _is_asked(self, lookup: Lookup) -> bool:
+    async def _is_asked(self, _: int, lookup: Lookup) -> bool:
         """Whether it answers the newest message of the request, in the same words."""
         message = self.said[self.newest]
         alone = self.recogniser.alone(message.role, message.text, message.others)

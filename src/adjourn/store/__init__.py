@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adjourn.core.errors import CallerError
-from adjourn.store.interface import Committed, Conversation, Lookup, Recorded, Store
+from adjourn.store.interface import MOST, Committed, Conversation, Lookup, Recorded, Store
 from adjourn.store.keys import Key, key_digest, new_key
 from adjourn.store.memory import MemoryStore
 from adjourn.store.sqlite import BUSY_SECONDS, SqliteStore
@@ -11,6 +11,7 @@ from adjourn.store.text import Sealed, chance, sealed
 
 __all__ = [
     "BUSY_SECONDS",
+    "MOST",
     "Committed",
     "Conversation",
     "Key",
