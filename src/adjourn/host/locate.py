@@ -103,7 +103,39 @@ async def below(store: Store, recogniser: Recogniser, place: Place) -> Place:
         lookups = await store.find([element.digest for element in said[start:]], place.conversation)
         for index in range(start, len(said)):
             found[index] = [lookup for lookup in lookups if lookup.digest == said[index].digest]
-    return replace(place, said=said, found=found)
+    place = replace(place, said=said, found=found)
+    unknown = [index for index in range(start, place.newest + 1) if not found.get(index)]
+    if place.conversation is None or not unknown or unknown[0] == len(said) - 1:
+        return place
+    return await _closed_in_other_words(store, place)
+
+
+async def _closed_in_other_words(store: Store, place: Place) -> Place:
+    """Return the place with a closed message that the client tells without what was put around it."""
+    index, closed, whole = await store.see(str(place.conversation), partial(_closed_there, place=place))
+    kept = await store.texts(str(place.conversation)) if closed else {}
+    told = place.said[index]
+    for node in closed:
+        words = kept[node].text if node in kept else ""
+        same = canonical(told.text, assistant=False) == canonical(words, assistant=False)
+        if same or (not whole and _is_part(told.text, words)):
+            meant = Lookup(told.digest, b"", str(place.conversation), node, own=True)
+            return replace(place, found={**place.found, index: [meant]})
+    return place
+
+
+def _closed_there(tree: Tree, place: Place) -> tuple[int, list[str], bool]:
+    """Return the first message that is not known, the closed ones that may be it, and whether only by all its words.
+
+    They are those below the same answer; if the client has cut off all that was above, any.
+    """
+    above: str | None = None
+    for index, node in enumerate(trace(tree, place) if tree.ended else ()):
+        above = answering(tree, node) or above
+        if node is None and place.said[index].role == USER and index > (place.anchor or -1):
+            closed = [end.node for end in tree.ended.values() if above in (None, tree.nodes[end.node].parent)]
+            return index, closed, above is None
+    return 0, [], True
 
 
 @dataclass(slots=True)
