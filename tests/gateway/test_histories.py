@@ -777,6 +777,33 @@ async def test_words_that_were_changed_to_bad_ones_count_for_nothing(named: Any)
         assert await served.count(Held) == 0
 
 
+async def test_among_very_many_equal_answers_the_one_that_is_meant_is_found_with_a_few_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[str] = []
+
+    def counted(name: str) -> Any:
+        look = getattr(served.store, name)
+
+        async def counting(*arguments: Any, **named: Any) -> Any:
+            looks.append(name)
+            return await look(*arguments, **named)
+
+        return counting
+
+    async with rig(scripted("As you like.")) as served:
+        chat = served.chat(headers=NAMED)
+        for number in range(MOST + 5):
+            await chat.send(f"Tell me of number {number}.")
+        for name in ("see", "find", "texts"):
+            monkeypatch.setattr(served.store, name, counted(name), raising=False)
+        chat.messages = chat.messages[-3:]
+        await chat.send(CALM)
+        assert len(looks) < 20, looks
+        monkeypatch.undo()
+        await thread(served, MOST + 6)
+
+
 # Several answers at once.
 
 

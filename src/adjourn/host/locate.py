@@ -5,7 +5,7 @@ below it is looked up. A client may have cut off or changed what came before: th
 alone, and must be confirmed.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -155,7 +155,7 @@ class _Search:
     async def under_way(self) -> Place | None:
         """Return the place of the answer that the request goes on with, if we began it: in one conversation only."""
         for index in () if self.copied else range(len(self.said) - 1, self.newest, -1):
-            place = await self._known(index) or await self._broken(index) or await self._alone(index, self._is_asked)
+            place = await self._known(index) or await self._broken(index) or await self._alone(index)
             if place is not None and len(place.like) == 1 and not place.many:
                 return place
         return None
@@ -164,9 +164,7 @@ class _Search:
         """Return the place below the newest answer of ours, which may be in several conversations, if there is one."""
         answers = [index for index in range(self.newest) if self.said[index].role != USER][::-1]
         for index in answers[:BACK]:
-            place = (
-                await self._known(index) or await self._broken(index) or await self._alone(index, self._is_confirmed)
-            )
+            place = await self._known(index) or await self._broken(index) or await self._alone(index)
             if place is not None:
                 return place
         digests = {self.said[index].digest: index for index in answers[BACK:]}
@@ -214,40 +212,41 @@ class _Search:
             return None
         return replace(self._place(index, like), anchor=None, found={}, broken=frozenset([index]))
 
-    async def _alone(self, index: int, confirms: Callable[[int, Lookup], Awaitable[bool]]) -> Place | None:
+    async def _alone(self, index: int) -> Place | None:
         """Return the place of this answer whatever the client says came before it, if that can be confirmed.
 
-        In a conversation that the request names it need not be, but for an answer that is under way.
+        In a conversation that the request names it need not be, but for an answer that the request goes on with.
         """
         element = self.said[index]
         found = await self._find([self.recogniser.alone(element.role, element.text, element.others)], alone=True)
-        own = _own(found)
-        confirmed = [lookup for lookup in own if await confirms(index, lookup)]
         meant: dict[str, list[Lookup]] = {}
-        for lookup in confirmed or (own if self.conversation is not None and index < self.newest else []):
+        for lookup in _own(found):
             meant.setdefault(lookup.conversation, []).append(lookup)
-        like = [await self.store.see(there, partial(_newest, lookups=lookups)) for there, lookups in meant.items()]
+        like = []
+        for there, equal in meant.items():
+            own = await self.store.see(there, partial(_newest, lookups=equal))
+            confirmed = await self._confirmed(index, there, own)
+            if confirmed or (self.conversation is not None and index < self.newest):
+                like.append((confirmed or own)[0])
         return self._place(index, like, many=self._is_many(found), loose=True) if like else None
 
-    async def _is_asked(self, _: int, lookup: Lookup) -> bool:
-        """Whether it answers the newest message of the request, in the same words."""
-        message = self.said[self.newest]
-        alone = self.recogniser.alone(message.role, message.text, message.others)
-        known = {one.node for one in await self.store.find([alone], lookup.conversation, alone=True)}
-        return (await self.store.see(lookup.conversation, partial(_above, node=lookup.node)))[0] in known
+    async def _confirmed(self, index: int, there: str, own: Sequence[Lookup]) -> list[Lookup]:
+        """Return where the answer before it, or the message that it answers, is in the request too.
 
-    async def _is_confirmed(self, index: int, lookup: Lookup) -> bool:
-        """Whether the answer before it, or the message that it answers, is in the request too."""
-        before = [place for place in range(index) if self.said[place].role != STEP][::-1]
-        asked = next((self.said[place] for place in before if self.said[place].role == USER), None)
-        answer = next((self.said[place] for place in before if self.said[place].role == ASSISTANT), None)
+        An answer that the request goes on with answers the newest message, in the same words.
+        """
+        before = [self.said[place] for place in range(index) if self.said[place].role != STEP][::-1]
+        asked = next((one for one in before if one.role == USER), None)
+        answer = next((one for one in before if one.role == ASSISTANT), None) if index < self.newest else None
         beside = [self.recogniser.alone(one.role, one.text, one.others) for one in (asked, answer) if one]
-        known = {one.node for one in await self.store.find(beside, lookup.conversation, alone=True)}
-        message, above = await self.store.see(lookup.conversation, partial(_above, node=lookup.node))
-        if message in known or above in known:
-            return True
-        kept = (await self.store.texts(lookup.conversation)).get(message or "")
-        return asked is not None and kept is not None and _is_part(asked.text, kept.text)
+        known = {one.node for one in await self.store.find(beside, there, alone=True)}
+        above = await self.store.see(there, partial(_above, nodes=[lookup.node for lookup in own]))
+        confirmed = [lookup for lookup in own if not known.isdisjoint(above[lookup.node])]
+        if asked is None or index > self.newest or len(confirmed) == len(own):
+            return confirmed
+        kept = await self.store.texts(there)
+        words = {node: kept[message].text for node, (message, _) in above.items() if message and message in kept}
+        return [one for one in own if one in confirmed or _is_part(asked.text, words.get(one.node, ""))]
 
 
 async def altered(store: Store, recogniser: Recogniser, place: Place) -> Mapping[int, str]:
@@ -274,15 +273,20 @@ def _own(lookups: Sequence[Lookup]) -> list[Lookup]:
     return [lookup for lookup in lookups if lookup.own]
 
 
-def _newest(tree: Tree, lookups: Sequence[Lookup]) -> Lookup:
-    """Return where equal answers of one conversation are taken to be: where it is closed, else the newest."""
-    return max(lookups, key=lambda lookup: (tree.is_ended(lookup.node), tree.nodes[lookup.node].number))
+def _newest(tree: Tree, lookups: Sequence[Lookup]) -> Sequence[Lookup]:
+    """Return where equal answers of one conversation may be: where it is closed, then the newest."""
+    ended = {lookup.node for lookup in lookups if tree.is_ended(lookup.node)} if tree.ended else set()
+    number = {lookup.node: tree.nodes[lookup.node].number for lookup in lookups}
+    return sorted(lookups, key=lambda lookup: (lookup.node not in ended, -number[lookup.node]))[:MOST]
 
 
-def _above(tree: Tree, node: str) -> tuple[str | None, str | None]:
-    """Return the message that an answer answers, and the answer above that."""
-    message = tree.nodes[node].parent
-    return message, tree.nodes[message].parent if message is not None else None
+def _above(tree: Tree, nodes: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Return, of each answer, the message that it answers and the answer above that."""
+    messages = {node: tree.nodes[node].parent for node in nodes}
+    return {
+        node: (message, tree.nodes[message].parent if message is not None else None)
+        for node, message in messages.items()
+    }
 
 
 def _is_part(told: str, kept: str) -> bool:
