@@ -20,7 +20,7 @@ from adjourn.core.events import Answer, Claimed, Event, Held, Inherited, Opened,
 from adjourn.core.machine import Finish
 from adjourn.core.policy import Policy
 from adjourn.store import MOST
-from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, QUESTION, YES, Chat, Recording, Reply, Rig, rig
+from tests.gateway.rig import ASK, BAD, CALM, CLEAR, FAINT, QUESTION, UNREAD, YES, Chat, Recording, Reply, Rig, rig
 from tests.models import WARNS, Asked, Fault, Said, scripted
 
 Messages = list[dict[str, Any]]
@@ -763,6 +763,18 @@ async def test_p05_a_sign_of_risk_in_words_that_were_changed_holds_and_is_read_o
         assert not served.forks
         assert await served.verified() == 1
         assert await served.count(Held) == 1
+
+
+@pytest.mark.parametrize("at", [0, 2])
+async def test_p06_words_that_were_changed_and_cannot_be_read_let_nothing_end(at: int) -> None:
+    async with rig(scripted(speaks, FORK)) as served:
+        chat = served.chat()
+        await chat.say(CALM, BAD, BAD)
+        chat.messages[at]["content"] = UNREAD
+        for text in (BAD, BAD, ASK, YES):
+            assert not (await chat.send(text)).ended
+        await thread(served, 7)
+        assert not served.forks
 
 
 @pytest.mark.parametrize("named", [{}, NAMED])

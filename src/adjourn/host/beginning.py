@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adjourn.core import acts
-from adjourn.core.acts import Claim, Events, Message, Reread, Text
+from adjourn.core.acts import OTHER_WORDS, Claim, Events, Message, Reread, Text
 from adjourn.core.decide import sign
 from adjourn.core.events import AttemptStarted, Ended, Held, Inherited
 from adjourn.core.machine import Finish, Hold, Mode, Stage
@@ -52,6 +52,10 @@ class Beginning:
         self.closing = sealed(host.ident("m"), words()["closing_request"]) if confirms else None
         self.claims = self._claims()
         self.rereads = {index: (node, self._read(place.said[index])) for index, node in altered.items()}
+        if any(
+            reading.failed for _, reading in self.rereads.values()
+        ):  # a risk reading is owed: nothing ends before it
+            self.reading = replace(self.reading, failed=(*self.reading.failed, OTHER_WORDS))
         self.turn = Turn(
             host=host,
             manner=manner,
