@@ -44,11 +44,10 @@ async def test_a_title_that_quotes_a_known_conversation_passes_and_leaves_no_tra
         assert await served.every_event() == before
 
 
-@pytest.mark.parametrize("words", ["USER: What?\nASSISTANT: Whatever.", ""])
-async def test_one_that_quotes_nothing_known_is_a_conversation_of_its_own_that_is_only_observed(words: str) -> None:
+async def test_one_that_quotes_nothing_known_is_a_conversation_of_its_own_that_is_only_observed() -> None:
     async with rig(scripted(ANSWER)) as served:
         chat = served.chat(headers={"X-OpenWebUI-Chat-Id": "chat-1"})
-        reply = await ask(chat, f"### Task:\nA title.\n<chat_history>\n{words}\n</chat_history>")
+        reply = await ask(chat, title(("USER", CALM), ("ASSISTANT", "")))  # asked for before the first message
         first = await chat.send(CALM)
         assert first.conversation != reply.conversation
         received = [event for event in await served.every_event() if isinstance(event, UserReceived)]
@@ -111,6 +110,16 @@ async def test_beside_a_closed_conversation_a_side_request_is_refused_and_asks_n
             served.chat(), "Tags?", **{"Adjourn-Task": "tags", "Adjourn-Conversation": closed.conversation}
         )
         assert by_id.refused
+
+
+async def test_a_person_whose_message_begins_like_one_and_quotes_nobody_is_answered_like_anybody() -> None:
+    async with rig(scripted(ANSWER)) as served:
+        chat = served.chat(headers={"X-OpenWebUI-Chat-Id": "chat-1"})
+        first = await chat.send("### Task: say what time it is")
+        second = await chat.send(CALM)
+        assert first.conversation == second.conversation
+        received = [event for event in await served.every_event() if isinstance(event, UserReceived)]
+        assert not any(event.observe_only for event in received)
 
 
 async def test_another_persons_conversation_is_not_known() -> None:

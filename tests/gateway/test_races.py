@@ -220,7 +220,7 @@ async def test_p12_a_message_that_is_sent_twice_at_once_is_kept_once(tmp_path: P
 async def test_a_new_id_that_comes_twice_at_once_begins_one_conversation(tmp_path: Path) -> None:
     async with rig(scripted("Okay."), db=f"sqlite:///{tmp_path / 'kept.db'}") as served:
         chat = served.chat(headers={"X-OpenWebUI-Chat-Id": "chat-1"})
-        replies = await asyncio.gather(*(below(chat, text).again() for text in (CALM, BAD, "### Task:")))
+        replies = await asyncio.gather(*(below(chat, text).again() for text in (CALM, BAD, "Hello.")))
         assert len({reply.conversation for reply in replies}) == 1
         assert await served.count(Opened) == 1
 

@@ -136,8 +136,12 @@ class Play:
         gap: bool = False,
         observe_only: bool = False,
         told: tuple[Told, ...] = (),
+        reread: tuple[tuple[str, Words], ...] = (),
     ) -> str:
-        """The person writes `words` below `under`; the client tells of `told` messages between the two."""
+        """The person writes `words` below `under`; the client tells of `told` messages between the two.
+
+        `reread`: nodes that are there already, in other words.
+        """
         if gap:
             self.hour += 13
         node, parent, claims = self._name("u"), under, []
@@ -154,7 +158,9 @@ class Play:
             at=self.hour * HOUR,
             observe_only=observe_only,
         )
-        events = acts.receive(self.tree, message, self.policy, claims)
+        again = [acts.Reread(old, reading_of(said)) for old, said in reread]
+        events = acts.receive(self.tree, message, self.policy, claims, again)
+        self.history += [Late(old, self.rules, said.risk, witness=LOCAL) for old, said in reread if said.risk]
         taken = acts.took(events, node)
         if taken:
             self._recall(events, told, claims, node, words)

@@ -42,6 +42,8 @@ TOLD: tuple[tuple[Told, ...], ...] = (
     (("user", Words(unread=True)), ("assistant", Words())),
     (("user", Words(risk="faint")),),
 )
+RETOLD: tuple[Words, ...] = (BAD, BAD, Words(asks=True), Words(confirms=True), Words(risk="faint"), Words(risk="clear"))
+"""Other words for what was said before: only a sign of risk in them counts."""
 
 
 class Wanderer:
@@ -72,8 +74,10 @@ class Wanderer:
         told = dice.choice(TOLD) if dice.random() < strange / 2 else ()
         if told and told[0][0] == "assistant" and under is None:
             told = ()
+        old = [*self.play.users, *self.play.answers]
+        reread = ((dice.choice(old), dice.choice(RETOLD)),) if old and dice.random() < strange / 2 else ()
         node = self.play.say(
-            words, under, gap=dice.random() < 0.02, observe_only=dice.random() < strange / 2, told=told
+            words, under, gap=dice.random() < 0.02, observe_only=dice.random() < strange / 2, told=told, reread=reread
         )
         if node:
             end = f"{node}.end"

@@ -14,7 +14,7 @@ from adjourn.core import acts
 from adjourn.core.events import Event
 from adjourn.core.reading import Flag
 from adjourn.core.tree import Tree
-from adjourn.store import Sealed, Store, open_store
+from adjourn.store import Lookup, Sealed, Store, open_store
 from adjourn.store.codec import encode
 from tests import support
 
@@ -30,10 +30,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """What came of it: the number of the first event, and the events as they are kept."""
+    """What came of it: the number of the first event, and the events as they are kept; or somebody else was faster."""
 
     first: int
     events: list[tuple[str, str]]
+    overtaken: bool = False
 
 
 def close(tree: Tree) -> acts.Events:
@@ -68,16 +69,37 @@ def late_faint(tree: Tree) -> acts.Events:
     return acts.witness(tree, "u1", [support.reading(Flag.RISK, witness="judge")], support.QUICK)
 
 
-DOES = {act.__name__: act for act in (close, confirm, send, risk, late_clear, late_faint)}
-TEXTS: list[Sealed] = [support.sealed_text(node) for node in ("e1", "u2", "u2.end", "s1", "s1.end")]
+def take(tree: Tree) -> acts.Events:
+    """A message is taken that the other one takes too."""
+    return acts.receive(tree, support.message("s1", "a1", support.CALM), support.QUICK)
+
+
+def take_too(tree: Tree) -> acts.Events:
+    """The same message, of which this process knows no other name than its own."""
+    return acts.receive(tree, support.message("s2", "a1", support.CALM), support.QUICK)
+
+
+def name(tree: Tree) -> acts.Events:
+    """A conversation begins with the id that the other one gives to its own."""
+    return (acts.opening(tree.id, support.QUICK, scope="people", external=tree.id.partition(".")[0]),)
+
+
+DOES = {act.__name__: act for act in (close, confirm, send, risk, late_clear, late_faint, take, take_too, name)}
+TEXTS: list[Sealed] = [support.sealed_text(node) for node in ("e1", "u2", "u2.end", "s1", "s1.end", "s2", "s2.end")]
+
+
+def lookups(task: Task) -> list[Lookup]:
+    """Return the digests by which the two see that a message is the same."""
+    node = {"take": "s1", "take_too": "s2"}.get(task.what)
+    return [Lookup(b"path", b"alone", task.conversation, node, own=True)] if node else []
 
 
 async def run(store: Store, task: Task) -> Acknowledged:
     """Do it, and return what was acknowledged."""
     for _ in range(task.moment):
         pass
-    committed = await store.commit(task.conversation, DOES[task.what], TEXTS)
-    return Acknowledged(committed.first, [plain(event) for event in committed.events])
+    committed = await store.commit(task.conversation, DOES[task.what], TEXTS, lookups(task))
+    return Acknowledged(committed.first, [plain(event) for event in committed.events], committed.overtaken)
 
 
 def plain(event: Event) -> tuple[str, str]:

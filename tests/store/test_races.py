@@ -20,6 +20,9 @@ from tests.store.racing import Acknowledged, Task, plain, run
 ROUNDS = 1000
 ENDS = ("close", "confirm")
 OTHERS = ("send", "risk", "late_clear", "late_faint")
+SAME = 150
+BOTH = 10
+"""So often each of two that do the same must have been the first."""
 ENOUGH = 20
 """So often each order of each pair must have come out, or the race would not bite."""
 
@@ -135,3 +138,47 @@ async def test_an_end_never_stands_with_what_forbids_it_whichever_process_comes_
     for pair, times in sorted(orders.items()):
         print(*pair, times)
     assert all(orders[end, other, first] >= ENOUGH for end in ENDS for other in OTHERS for first in (end, other))
+
+
+async def test_p12_the_same_message_in_two_processes_at_once_is_taken_once(tmp_path: Path) -> None:
+    dice, first = random.Random(5), Counter[str]()
+    url = support.sqlite_url(tmp_path)
+    store = open_store(url)
+    try:
+        with Child("racing", url) as child:
+            for round_ in range(SAME):
+                name = f"c{round_}"
+                await support.commit_turns(store, support.to_question(), conversation=name)
+                tasks = [Task(name, what, dice.choice((0, dice.randrange(20_000)))) for what in ("take", "take_too")]
+                done = await race(store, child, *tasks)
+                assert [one.overtaken for one in done.values()].count(True) == 1
+                taken = [row.event.node for row in await store.read(name) if isinstance(row.event, UserReceived)]
+                assert len(taken) == 2
+                assert [lookup.node for lookup in await store.find([b"path"], name)] == taken[1:]
+                assert set(await store.texts(name)) == {"u1", "a1", taken[1]}
+                first[taken[1]] += 1
+    finally:
+        await store.close()
+    assert min(first["s1"], first["s2"]) >= BOTH
+
+
+async def test_a_new_id_in_two_processes_at_once_names_one_conversation(tmp_path: Path) -> None:
+    dice, first = random.Random(6), Counter[str]()
+    url = support.sqlite_url(tmp_path)
+    store = open_store(url)
+    try:
+        with Child("racing", url) as child:
+            for round_ in range(SAME):
+                theirs, mine = (Task(f"x{round_}.{who}", "name", dice.choice((0, 9_000))) for who in "ab")
+                child.tell(msgspec.json.encode(theirs))
+                assert child.hear() == b"ready"
+                child.tell(b"go")
+                done = await run(store, mine), msgspec.json.decode(child.hear(), type=Acknowledged)
+                assert sorted(one.overtaken for one in done) == [False, True]
+                named = await store.external("people", f"x{round_}")
+                assert named == (theirs if done[0].overtaken else mine).conversation
+                assert await store.read((mine if done[0].overtaken else theirs).conversation) == []
+                first["theirs" if done[0].overtaken else "mine"] += 1
+    finally:
+        await store.close()
+    assert min(first["theirs"], first["mine"]) >= BOTH

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from adjourn.core import acts
 from adjourn.core.errors import CallerError, Impossible, StoreError, UnknownKey
-from adjourn.core.events import Erased, Event, Reopened
+from adjourn.core.events import AttemptEnded, Erased, Event, Outcome, Reopened
 from adjourn.core.machine import Hold, Stage
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Node, Tree, after, fold
@@ -300,6 +300,28 @@ async def test_only_look_ups_to_nodes_that_came_are_kept_and_an_erasure_takes_th
     assert len(await store.find([b"%d" % n for n in range(2000)] + [b"one"])) == 2
     await store.commit("c", lambda tree: [Erased(at=1)])
     assert await store.find([b"one", b"two"]) == [other]
+
+
+async def test_what_came_of_an_attempt_is_kept_with_its_digest_and_found_until_it_is_erased(store: Store) -> None:
+    await store.keep(support.QUICK)
+    await support.say(store, "u1", None, support.CALM)
+    text, lookup = sealed("t1", "It is"), Lookup(b"broken", b"", "c", "t1", own=True)
+    ended = AttemptEnded(attempt="t1", outcome=Outcome.INTERRUPTED, digest=text.digest)
+    await store.commit("c", lambda tree: [ended], [text], [lookup])
+    assert (await store.texts("c"))["t1"] == text
+    assert await store.find([b"broken"], "c") == [lookup]
+    assert (await verify(store, "c", await store.policies())).faults == []
+    nothing = AttemptEnded(attempt="t2", outcome=Outcome.FAILED)
+    await store.commit("c", lambda tree: [nothing], [sealed("t2", "")], [Lookup(b"no", b"", "c", "t9", own=True)])
+    assert (await store.texts("c")).keys() == {"u1", "t1"}
+    await store.commit("c", lambda tree: [Erased(at=1)])
+    assert await store.find([b"broken"]) == []
+    assert (await verify(store, "c", await store.policies())).faults == []
+    lost = AttemptEnded(attempt="t3", outcome=Outcome.INTERRUPTED, digest=text.digest)
+    await store.commit("c", lambda tree: [lost])
+    assert (await verify(store, "c", await store.policies())).faults == [
+        f"event {len(await store.read('c'))}: the text of t3 is gone, and was not erased"
+    ]
 
 
 async def test_the_clients_own_id_names_one_conversation_of_its_scope_whoever_opens_it_first(store: Store) -> None:

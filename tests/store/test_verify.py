@@ -109,7 +109,7 @@ async def test_each_changed_byte_of_each_event_is_found_and_its_event_is_named()
     for index, row in enumerate(rows):
         for at in range(len(row.body)):
             body = flipped(row.body, at, dice.randrange(1, 256))
-            store.alter([*rows[:index], replace(row, body=body), *rows[index + 1 :]])
+            store.alter([*rows[:index], row._replace(body=body), *rows[index + 1 :]])
             faults = (await check(store)).faults
             assert faults[0].startswith(f"event {row.number} ("), (row, at)
 

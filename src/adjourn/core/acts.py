@@ -58,6 +58,9 @@ from adjourn.core.tree import SIGNS, UNSEEN, Facts, Node, Tree, apply
 
 Events = tuple[Event, ...]
 
+OTHER_WORDS = "other words"
+"""What stands among the failed of a reading that says something about a node, and is not of its own words."""
+
 
 class Text(NamedTuple):
     """A text that lies beside the log: its node, and its salted digest."""
@@ -210,7 +213,7 @@ def step(tree: Tree, reply: Reply, policy: Policy) -> Facts:
     assert reply.attempt is not None
     _check(tree, reply.text.node, reply.parent)
     draft = _Draft(tree, policy)
-    draft.read(reply.parent, [reading for reading in _of_risk(reply.readings) if reading.flags])
+    draft.read(reply.parent, _of_risk(reply.readings))
     text, digest = reply.text
     draft.add(Step(node=text, parent=reply.parent, attempt=reply.attempt, digest=digest, at=reply.at))
     return draft.facts
@@ -430,8 +433,12 @@ def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
 
 
 def _of_risk(readings: Sequence[Reading]) -> tuple[Reading, ...]:
-    """Return of these readings only what they say of a risk."""
-    return tuple(replace(reading, flags=reading.flags & SIGNS, family=None) for reading in readings)
+    """Return of these readings only the signs of risk. Of other words: unread words of the node stay unread."""
+    return tuple(
+        replace(reading, flags=reading.flags & SIGNS, family=None, failed=(*reading.failed, OTHER_WORDS))
+        for reading in readings
+        if not reading.flags.isdisjoint(SIGNS)
+    )
 
 
 def _said(message: Message, claimed: Sequence[Claim]) -> list[tuple[Text, tuple[Reading, ...]]]:

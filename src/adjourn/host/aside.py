@@ -28,9 +28,9 @@ class Aside(StrEnum):
 def is_like_one(request: Request) -> bool:
     """Whether a request looks like one by its text."""
     said = [message for message in request.messages if message.role != CONTEXT]
-    if request.stream or request.tools or len(said) != 1:
+    if request.stream or request.tools or len(said) != 1 or not said[0].text.lstrip().startswith(BEGINNINGS):
         return False
-    return said[0].text.lstrip().startswith(BEGINNINGS)
+    return any(True for _ in quoted(said[0].text))
 
 
 async def aside(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adjourn.core import acts
-from adjourn.core.acts import Claim, Message, Reread, Text
+from adjourn.core.acts import OTHER_WORDS, Claim, Message, Reread, Text
 from adjourn.core.decide import sign
 from adjourn.core.events import AttemptStarted, Ended, Held, Inherited
 from adjourn.core.machine import Finish, Hold, Mode, Stage
@@ -52,6 +52,10 @@ class Beginning:
         self.closing = sealed(host.ident("m"), words()["closing_request"]) if confirms else None
         self.claims = self._claims()
         self.rereads = {index: (node, self._read(place.said[index])) for index, node in altered.items()}
+        if any(
+            reading.failed for _, reading in self.rereads.values()
+        ):  # a risk reading is owed: nothing ends before it
+            self.reading = replace(self.reading, failed=(*self.reading.failed, OTHER_WORDS))
         self.turn = Turn(
             host=host,
             manner=manner,
@@ -119,12 +123,12 @@ class Beginning:
         shown = sign(node) is Hold.SHOWN and tree.held is Hold.SHOWN
         if turn.support is None and shown and host.mode(tree) >= Mode.WARN:
             turn.support = host.support(node.risk_kind)  # sent again: the first answer may not have come through
-        return turn.start(tree, self._step(tree))
+        return turn.start(tree, self._begun(tree))
 
-    def _step(self, tree: Tree) -> str | None:
-        """Return the step of an answer that the request goes on with: what was put in for that stays put in."""
-        steps = [one.node for index in self.place.goes_on for one in self.place.found.get(index, ()) if one.own]
-        return next((node for node in reversed(steps) if node in tree.nodes and not tree.nodes[node].answer), None)
+    def _begun(self, tree: Tree) -> str | None:
+        """Return the answer, or the step of one, that the request goes on with: what was put in for it stays put in."""
+        begun = [one.node for index in self.place.goes_on for one in self.place.found.get(index, ()) if one.own]
+        return next((node for node in reversed(begun) if node in tree.nodes), None)
 
     def _lookup(self, index: int, node: str, *, own: bool) -> Lookup:
         element = self.place.said[index]

@@ -12,7 +12,7 @@ from adjourn.core.machine import EMPTY, Hold, Registers, Stage
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
 from adjourn.host.identify import Recogniser
-from adjourn.host.locate import Place, below, is_closed, trace
+from adjourn.host.locate import Place, answering, below, is_closed, trace
 from adjourn.store import Lookup, Store
 
 
@@ -56,6 +56,7 @@ async def inherited(store: Store, policy: Policy, likes: Sequence[Lookup], at: i
 
 
 def _standing(tree: Tree, node: str, since: int) -> tuple[Registers, bool, Hold, int | None]:
+    node = answering(tree, node) or node
     if tree.nodes[node].at < since:  # idle: only the hold goes on
         return EMPTY, False, tree.held, tree.since_faint
     return tree.registers(node), tree.standing(node) is Stage.ASKED, tree.held, tree.since_faint

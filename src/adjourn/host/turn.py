@@ -259,13 +259,13 @@ class Turn:
 
     # What the acts above, and the host's beginning of a turn, note inside the transaction.
 
-    def start(self, tree: Tree, step: str | None = None) -> AttemptStarted:
+    def start(self, tree: Tree, begun: str | None = None) -> AttemptStarted:
         """Return the fact that an attempt begins, with the guidance that applies now, and note it for the view.
 
-        `step`: of an answer that goes on: then what was put in for that is put in again, and nothing else.
+        `begun`: an answer, or a step of one, that goes on: then what was put in for that is put in again, and no more.
         """
-        told = None if self.forks or step else guidance(tree, self.node, self.host.policy)
-        put_in = tree.nodes[step].guided if step else guided(told, self.manner.form) if told else None
+        told = None if self.forks or begun else guidance(tree, self.node, self.host.policy)
+        put_in = tree.nodes[begun].guided if begun else guided(told, self.manner.form) if told else None
         self.stage, self.guided = tree.stage(self.node), put_in is not None
         if put_in is not None:
             self.notes = [*self.notes, Note(self.newest.last, put_in.form, put_in.words)]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from adjourn.core.errors import CallerError
 from adjourn.store.interface import (
+    MOST,
     SIGNED_IN,
     Committed,
     Conversation,
@@ -22,6 +23,7 @@ from adjourn.store.text import Sealed, chance, sealed
 
 __all__ = [
     "BUSY_SECONDS",
+    "MOST",
     "SIGNED_IN",
     "Committed",
     "Conversation",
