@@ -186,6 +186,24 @@ async def test_p01_below_an_end_of_any_of_several_equal_conversations_every_way_
         assert await served.verified()
 
 
+async def test_p07_what_is_left_of_one_conversation_does_not_join_another_that_begins_so() -> None:
+    async with rig(hostile()) as served:
+        long, short = served.chat(), served.chat()
+        await long.send(CALM)
+        for chat in (long, short):
+            await chat.send(BAD)
+        before = await served.store.read((await short.fork().back().again()).conversation)
+        windowed = long.fork().back(0)
+        windowed.messages = long.messages[-2:]  # the client has forgotten the rest
+        reply = await windowed.send(CALM)
+        assert reply.conversation not in {line.id for line in (await served.store.conversations())[1:]}
+        after = await served.store.read(before[0].conversation)
+        assert len(after) == len(before)
+        own = await short.send(CALM)  # nor is it lost to its own: what they have in common is the least of both
+        assert own.status == 200
+        assert await served.verified()
+
+
 async def test_p05_a_hold_of_any_of_several_equal_conversations_is_inherited() -> None:
     async with rig(scripted(WARNS, FORK)) as served:
         one, two = served.chat(), served.chat()

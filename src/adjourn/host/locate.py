@@ -178,7 +178,16 @@ class _Search:
         """Return the place if this is an answer of ours on the path that the client tells."""
         found = await self._find([self.said[index].digest])
         own = _own(found)
-        return self._place(index, own, many=self._is_many(found)) if own else None
+        if not own:
+            return None
+        place = self._place(index, own, many=self._is_many(found))
+        first = all(self.said[before].role == USER for before in range(index))
+        if first and self.conversation is None and len(place.like) == 1:
+            # The beginning of one may be what a client with a short memory has left of another.
+            other = await self._alone(index)
+            like = {lookup.conversation: lookup for lookup in (*(other.like if other else ()), *place.like)}
+            return replace(place, like=[like[conversation] for conversation in sorted(like)])
+        return place
 
     def _is_many(self, found: Sequence[Lookup]) -> bool:
         """Whether one digest may lead to more than was found: then it may be that what is meant was not."""
