@@ -5,7 +5,7 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ PING_SECONDS = 5.0
 """How long the host may delay a stream before it says that it is still there."""
 RETRY_AFTER = {"Retry-After": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
+SENT_AGAIN = "the message was sent again, and is answered there"
 NOT_KEPT = "what was written could not be kept just now; please try again"
 JSON = "application/json"
 
@@ -122,25 +123,31 @@ class Gateway:
 
     async def attempt(self, turn: Turn, request: Request) -> Response:
         """Have the message answered. A client that sends it again by itself has given up the attempt before."""
-        place, task = (turn.conversation, turn.node), asyncio.current_task()
-        assert task is not None
-        before = self.running.get(place)
-        if before is not None and headers.retried(request):
-            before.cancel()
-        self.running[place] = task
+        if headers.retried(request) and (turn.conversation, turn.node) in self.running:
+            self.running[turn.conversation, turn.node].cancel(SENT_AGAIN)
         try:
-            async with while_there(request.receive):
-                while turn.forks:
-                    turn = await self.asked(turn, request)
-                return closed_now(turn) if turn.ended else await self.answered(turn, request)
-        except asyncio.CancelledError:
+            with self.under_way(turn):
+                async with while_there(request.receive):
+                    while turn.forks:
+                        turn = await self.asked(turn, request)
+                    return closed_now(turn) if turn.ended else await self.answered(turn, request)
+        except asyncio.CancelledError as stopped:
             await asyncio.shield(_failed(turn, Outcome.CANCELLED))
-            if task.uncancel():
+            if not sent_again(stopped):
                 raise
-            return refused(self.wire, 503, "the message was sent again, and is answered there", NEVER_AGAIN)
+            return refused(self.wire, 503, SENT_AGAIN, NEVER_AGAIN)
         except ClientGone:
             await asyncio.shield(_failed(turn, Outcome.CANCELLED))
             return Response()
+
+    @contextmanager
+    def under_way(self, turn: Turn) -> Iterator[None]:
+        """Have the attempt known as the one that answers this message, for as long as it runs in this task."""
+        place, task = (turn.conversation, turn.node), asyncio.current_task()
+        assert task is not None
+        self.running[place] = task
+        try:
+            yield
         finally:
             if self.running.get(place) is task:
                 del self.running[place]
@@ -210,19 +217,24 @@ class Gateway:
         """Yield whole events as they come; the last ones once the answer is durable."""
         events, reply, held, kept = sse.Events(), Reply(), list[bytes](), False
         try:
-            async for chunk in answer.chunks:
-                ready = self.read(events.feed(chunk), reply, held)
-                if ready:
-                    yield ready
-                if reply.over:  # whatever comes behind it, the answer is whole
-                    break
-            if reply.finish is not None:
-                async for ping in self.kept(turn, reply):
-                    yield ping
-                kept = True
-            yield self.wire.last_events(reply, held, turn.object, turn.say or "") + events.rest()
-            async for chunk in answer.chunks:
-                yield chunk
+            with self.under_way(turn):
+                async for chunk in answer.chunks:
+                    ready = self.read(events.feed(chunk), reply, held)
+                    if ready:
+                        yield ready
+                    if reply.over:  # whatever comes behind it, the answer is whole
+                        break
+                if reply.finish is not None:
+                    async for ping in self.kept(turn, reply):
+                        yield ping
+                    kept = True
+                yield self.wire.last_events(reply, held, turn.object, turn.say or "") + events.rest()
+                async for chunk in answer.chunks:
+                    yield chunk
+        except asyncio.CancelledError as stopped:
+            if not sent_again(stopped):
+                raise
+            yield self.wire.error_event(SENT_AGAIN, 503)
         except UpstreamError as error:
             if not kept:
                 yield self.wire.error_event(str(error), 502, adjourn=turn.object)
@@ -259,6 +271,15 @@ async def settled(turn: Turn, reply: Reply) -> None:
     for one in (reply, *reply.siblings.values()):
         finish = Finish.PREFILLED if prefilled else one.finished()
         await turn.answer(one.words, finish, calls=one.calls)
+
+
+def sent_again(stopped: asyncio.CancelledError) -> bool:
+    """Whether an attempt was stopped because its message was sent again; then its task goes on."""
+    task = asyncio.current_task()
+    if stopped.args != (SENT_AGAIN,) or task is None:
+        return False
+    task.uncancel()
+    return True
 
 
 def verdict(reply: Reply, *, tool: bool) -> str:
