@@ -1,13 +1,12 @@
 """The server's routes, and the guard in front of all of them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -18,7 +17,7 @@ from adjourn.host import Host, Manner
 from adjourn.upstream.client import Upstream
 from adjourn.web import health
 from adjourn.web.addresses import passes, wire_of
-from adjourn.web.callers import Admission, Callers
+from adjourn.web.callers import Callers, admitted
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.headers import Names, fields
@@ -40,6 +39,7 @@ NO_MODEL: Mapping[str, str] = {
 }
 """What is said on a wire that nobody behind this server speaks."""
 
+JUDGED = frozenset({"/v1/chat/completions", "/v1/messages"})
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -109,13 +109,13 @@ def create_app(
         return await gateway.through(request, path) if gateway else _no_model(request)
 
     routes = [
-        Route("/v1/chat/completions", chat, methods=["POST"]),
-        Route("/v1/messages", chat, methods=["POST"]),
         Route("/", page),
         Route("/c/{conversation}", page),
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
         *health.ROUTES,
+        Route("/v1/chat/completions", chat, methods=["POST"]),
+        Route("/v1/messages", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
         Route("/v1/responses", later, methods=["POST"]),
         Route("/v1/{rest:path}", other, methods=METHODS),
@@ -126,10 +126,27 @@ def create_app(
     served = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(Admission)],
         exception_handlers={HTTPException: unmatched, Exception: failed},
     )
-    return watched(stoppable(guarded(served, guard), stops), watching)
+    answered = admitted(_at_once(served, chat), served.state)
+    return watched(stoppable(guarded(answered, guard), stops), watching)
+
+
+def _at_once(app: Starlette, chat: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
+    """Return the application, in which the vendors' wires are answered at once: they need none of its routing.
+
+    What it does for all others (exceptions, unmatched methods) stands around this, or is not needed there.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in JUDGED and scope["method"] == "POST":
+            scope["app"] = app
+            response = await chat(Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return serve
 
 
 def _gateway(name: str, host: Host | None, upstream: Upstream, names: Names) -> Gateway:

@@ -8,6 +8,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
+from starlette.datastructures import State
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -100,12 +101,11 @@ def presented(scope: Scope) -> tuple[str | None, str]:
     return request.cookies.get(headers.KEY), f"{SIGNED_IN}{headers.digest(request.cookies[headers.BROWSER])}"
 
 
-class Admission:
-    """Lets only callers on whom `app.state.callers` knows, where it is asked."""
+def admitted(app: ASGIApp, state: State) -> ASGIApp:
+    """Return the application that lets only callers on whom `state.callers` knows, once it is asked."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = await state.callers.refusal(scope) if scope["type"] == "http" else None
+        await (refusal or app)(scope, receive, send)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = await scope["app"].state.callers.refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+    return serve
