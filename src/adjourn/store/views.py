@@ -1,7 +1,9 @@
 """What is kept beside the events because it would be slow to compute: made by the fold, in the same transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any
 
 from adjourn.core.errors import Impossible
 from adjourn.core.events import (
@@ -71,7 +73,7 @@ def moved(kept: Kept, events: Iterable[Event], draft: Tree | None = None) -> Cha
         number += 1
         head = next_head(head, name, body)
         recorded.append(Recorded(kept.tree.id, number, name, body, head))
-    tree = facts.after.draft()
+    tree = facts.after  # nobody else needs it any more
     assert isinstance(tree.nodes, Overlay)
     changed, tree.nodes = tree.nodes.changed, kept.tree.nodes
     return Change(tuple(facts), recorded, changed, Kept(tree, head, _line(kept.line, facts, tree)))
@@ -83,25 +85,26 @@ def named(texts: Sequence[Sealed], events: Sequence[Event]) -> list[Sealed]:
     return [text for text in texts if text.digest in digests]
 
 
+_TEXT_OF: Mapping[type, Callable[[Any], str]] = {
+    RefusedRead: attrgetter("text"),
+    AttemptEnded: attrgetter("attempt"),
+    Signals: attrgetter("about"),
+    **dict.fromkeys((UserReceived, Claimed, Answer, Step), attrgetter("node")),
+}
+
+
 def text_of(event: Event) -> str:
     """Return the node, or the attempt, with which the text that an event speaks of is kept."""
-    match event:
-        case RefusedRead():
-            return event.text
-        case AttemptEnded():
-            return event.attempt
-        case Signals():
-            return event.about
-        case UserReceived() | Claimed() | Answer() | Step():
-            return event.node
-        case _:
-            return ""
+    of = _TEXT_OF.get(type(event))
+    return of(event) if of is not None else ""
 
 
 def brought(lookups: Sequence[Lookup], events: Sequence[Event]) -> list[Lookup]:
     """Return the look-ups that lead to what these events speak of; what was refused leads nowhere."""
-    refused = {event.text for event in events if isinstance(event, RefusedRead)}
-    nodes = {text_of(event) for event in events} - refused
+    nodes = {text_of(event) for event in events}
+    for event in events:
+        if isinstance(event, RefusedRead):
+            nodes.discard(event.text)
     return [lookup for lookup in lookups if lookup.node in nodes]
 
 

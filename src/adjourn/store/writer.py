@@ -95,13 +95,12 @@ class Remembered:
 class Together:
     """Commits that go into one transaction: each decides on what those before it left, and all are written at once."""
 
-    def __init__(self, database: sqlite3.Connection, remembered: Remembered, commits: Sequence[Commit]) -> None:
+    def __init__(self, database: sqlite3.Connection, remembered: Remembered) -> None:
         self._database, self._remembered = database, remembered
         self._rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         self._left: dict[str, Kept] = {}
         self._erased: list[str] = []
-        own = {(one.conversation, one.digest) for commit in commits for one in commit.lookups if one.own}
-        self._there = _there(database, sorted(own))
+        self._new: set[tuple[str, bytes]] = set()
         self._named: set[tuple[str, str]] = set()
 
     def take(self, commit: Commit) -> Committed:
@@ -118,7 +117,7 @@ class Together:
         rows["lookups"] = [(one.conversation, one.digest, one.alone, one.node, one.own + one.said) for one in new]
         for table, added in rows.items():
             self._rows[table] += added
-        self._there.update((one.conversation, one.digest) for one in new)
+        self._new.update((one.conversation, one.digest) for one in new)
         if made.recorded:
             made.kept.tree.nodes.update(made.nodes)
             self._left[conversation] = made.kept
@@ -130,8 +129,7 @@ class Together:
         """Whether what is to be taken came in meanwhile: a message is kept once, and an id names one conversation."""
         opened = events[0] if events else None
         if not isinstance(opened, Opened):
-            taken = received(commit.lookups, events)
-            return any((one.conversation, one.digest) in self._there for one in taken)
+            return any(self._is_there(one) for one in received(commit.lookups, events))
         if opened.external is None:
             return False
         name = (opened.scope, opened.external)
@@ -139,6 +137,11 @@ class Together:
             return True
         self._named.add(name)
         return False
+
+    def _is_there(self, one: Lookup) -> bool:
+        query = "SELECT 1 FROM lookups WHERE conversation = ? AND digest = ?"
+        there = one.conversation, one.digest
+        return there in self._new or self._database.execute(query, there).fetchone() is not None
 
     def write(self) -> bool:
         """Write all that was taken; return whether texts were erased."""
@@ -155,17 +158,6 @@ class Together:
         for conversation, kept in self._left.items():
             self._remembered.put(conversation, kept)
         return bool(self._erased)
-
-
-def _there(database: sqlite3.Connection, wanted: Sequence[tuple[str, bytes]]) -> set[tuple[str, bytes]]:
-    """Return which of these conversations know which of these digests already."""
-    if not wanted:
-        return set()
-    query = (
-        "SELECT conversation, digest FROM lookups WHERE (conversation, digest) IN (VALUES "
-        f"{', '.join(['(?, ?)'] * len(wanted))})"
-    )
-    return set(database.execute(query, [value for pair in wanted for value in pair]))
 
 
 def write_together(path: Path, database: sqlite3.Connection, remembered: Remembered, batch: Sequence[Waiting]) -> None:
@@ -210,7 +202,7 @@ def _commit_all(
     database: sqlite3.Connection, remembered: Remembered, works: Sequence[Waiting], outcomes: Outcomes
 ) -> bool:
     """Do commits together, or one other work; return whether texts were erased."""
-    together = Together(database, remembered, [work for work, _ in works if isinstance(work, Commit)])
+    together = Together(database, remembered)
     for work, future in works:
         if isinstance(work, Commit):
             try:

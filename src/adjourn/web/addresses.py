@@ -1,6 +1,7 @@
 """What an address means: do requests to it pass as they are, whose wire do they speak, how are they counted (WIRE)."""
 
 import re
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -45,6 +46,7 @@ def wire_of(scope: Scope) -> Wire:
     return anthropic if claims and not path.startswith("/v1/chat/") else openai_chat
 
 
+@lru_cache(256)
 def address_of(path: str) -> str:
     """Return an address as one of few: what is not known by itself is known by its beginning, or is `other`."""
     if path in ADDRESSES:
@@ -53,6 +55,7 @@ def address_of(path: str) -> str:
     return f"/{area}/..." if area in AREAS else OTHER
 
 
+@lru_cache(256)
 def wire_name(path: str) -> str:
     """Return the name of the wire that is spoken at an address alone, or `none` where both vendors have it."""
     parts = path.split("/", 3)

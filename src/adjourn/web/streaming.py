@@ -5,9 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from adjourn.core.errors import ClientError
+
+LOOKS_AFTER = 0.02
+"""From how many seconds on it is looked whether the client is still there; what is answered sooner is spared it."""
 
 
 class ClientGone(ClientError):
@@ -19,7 +22,7 @@ async def while_there(receive: Receive) -> AsyncIterator[None]:
     """Cancel what runs within as soon as the client goes away; then ClientGone is raised. The body has been read."""
     within = asyncio.current_task()
     assert within is not None
-    watch = asyncio.ensure_future(receive())
+    watch: asyncio.Future[Message] | None = None
     left = False
 
     def leave(_: object) -> None:
@@ -27,7 +30,12 @@ async def while_there(receive: Receive) -> AsyncIterator[None]:
         left = True
         within.cancel()
 
-    watch.add_done_callback(leave)
+    def look() -> None:
+        nonlocal watch
+        watch = asyncio.ensure_future(receive())
+        watch.add_done_callback(leave)
+
+    timer = asyncio.get_running_loop().call_later(LOOKS_AFTER, look)
     try:
         yield
     except asyncio.CancelledError:
@@ -35,8 +43,10 @@ async def while_there(receive: Receive) -> AsyncIterator[None]:
             raise ClientGone("the client went away") from None
         raise
     finally:
-        watch.remove_done_callback(leave)
-        watch.cancel()
+        timer.cancel()
+        if watch is not None:
+            watch.remove_done_callback(leave)
+            watch.cancel()
 
 
 class Stream(Response):
