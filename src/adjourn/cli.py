@@ -131,6 +131,7 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("country")
 @setting("allow-host", multiple=True)
 @setting("allow-origin", multiple=True)
+@setting("expose-stage", is_flag=True)
 @setting("conversation-header", multiple=True)
 @setting("task-header", multiple=True)
 @setting("retention", default=NEVER, show_default=True)
@@ -158,6 +159,7 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         country=options["country"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
+        expose_stage=options["expose_stage"],
         conversation_headers=options["conversation_header"],
         task_headers=options["task_header"],
         keep_ms=retention_ms(options["retention"]),

@@ -33,6 +33,7 @@ SETTINGS: Mapping[str, str] = {
     "country": "where the people are (two letters), for help lines",
     "allow-host": "a further name of this server, as clients write it",
     "allow-origin": "a further site whose pages may use this server",
+    "expose-stage": "tell a client that sends Adjourn-Details: 1 the stage of its conversation on every turn",
     "conversation-header": "a further header in which clients say which chat it is",
     "task-header": "a further header in which clients say that a request is for a title, tags or the like",
     "retention": "how long a conversation is kept after its newest message, before it is erased: 12h, 30d, or never",

@@ -34,6 +34,7 @@ from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.stand_ins import StandIns
 from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
+from adjourn.web.headers import Names
 from adjourn.web.stopping import Stopping
 from adjourn.web.watch import Watch
 from adjourn.wire import anthropic, openai_chat, sse
@@ -293,6 +294,7 @@ async def rig(
     *,
     db: str = "memory:",
     guard: Guard | None = None,
+    names: Names | None = None,
     seen: Detectors | None = None,
     model_url: str | None = None,
     timeouts: Timeouts | None = None,
@@ -314,7 +316,7 @@ async def rig(
                 yield host, {openai_chat.NAME: upstream, anthropic.NAME: upstream}
             await upstream.close()
 
-        app = create_app(opened, guard or Guard(), watch=watch, stopping=stopping)
+        app = create_app(opened, guard or Guard(), names=names, watch=watch, stopping=stopping)
         url = await stack.enter_async_context(here(app))
         session = aiohttp.ClientSession(
             skip_auto_headers=("User-Agent", "Accept"), connector=aiohttp.TCPConnector(limit=0)

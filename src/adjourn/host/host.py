@@ -75,11 +75,13 @@ class Host:
         conversation: str | None = None,
         retried: bool = False,
         manner: Manner | None = None,
+        details: bool = False,
     ) -> Turn:
         """Take a person's newest message, with the whole history as the client tells it; the model is not called.
 
         `scope`: who asks; conversations of two scopes never meet. `conversation`: an id of ours or of the client's; the
         empty string and "new" are none. `retried`: a client's own retry, which gets the words of an end again.
+        `details`: the client is told the stage on every turn.
         """
         manner = manner or self.manner
         asked = request or manner.wire.parse(msgspec.json.encode({"messages": messages}))
@@ -109,6 +111,7 @@ class Host:
             )
             turn = await beginning.run()
             if turn is not None:
+                turn.details = details
                 return turn
         raise StoreError("others kept on writing to the same place")
 

@@ -47,7 +47,8 @@ class Turn:
 
     `ended`: the conversation is closed, and no model is called; `refused`: it was closed before, and the message was
     not taken. `say`: the closing words, or what the host adds behind the answer. `support`: help lines to show, on a
-    turn that showed a sign of risk. `forks`: the model is to be asked `question` first.
+    turn that showed a sign of risk. `forks`: the model is to be asked `question` first. `details`: the client is told
+    the stage, but of a `quiet` hold never.
     """
 
     host: "Host"
@@ -73,6 +74,8 @@ class Turn:
     support: dict[str, Any] | None = None
     warned: bool = False
     guided: bool = False
+    details: bool = False
+    quiet: bool = False
 
     @property
     def newest(self) -> Element:
@@ -131,6 +134,8 @@ class Turn:
             }
         elif self.warned:
             told["stage"] = Stage.WARNED
+        elif self.details and not self.quiet:
+            told["stage"] = self.stage
         if self.support is not None:
             told["support"] = self.support
         return {"conversation": self.conversation, **told} if told else None
@@ -267,6 +272,7 @@ class Turn:
         told = None if self.forks or begun else guidance(tree, self.node, self.host.policy)
         put_in = tree.nodes[begun].guided if begun else guided(told, self.manner.form) if told else None
         self.stage, self.guided = tree.stage(self.node), put_in is not None
+        self.quiet = tree.held is Hold.QUIET
         if put_in is not None:
             self.notes = [*self.notes, Note(self.newest.last, put_in.form, put_in.words)]
         return AttemptStarted(
@@ -285,7 +291,7 @@ class Turn:
 
     def answered(self, taken: Facts, answer: Answer) -> None:
         """Note what came of an answer."""
-        self.stage = taken.after.stage(answer.node)
+        self.stage, self.quiet = taken.after.stage(answer.node), taken.after.held is Hold.QUIET
         self.say = additions(self.template)[answer.added] if answer.added else None
         self.warned = answer.kind is AnswerKind.WARN and answer.after.warned == answer.node
         self.shows(taken.after, taken)

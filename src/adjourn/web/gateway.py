@@ -95,6 +95,7 @@ class Gateway:
             request=asked,
             conversation=conversation,
             retried=headers.retried(request),
+            details=headers.details(request, self.names),
             manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
         )
         if turn.refused:

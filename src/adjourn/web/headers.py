@@ -57,17 +57,25 @@ TASK = ("adjourn-task",)
 """Where clients say what a side request is for (a title, say); an empty one says that it is none."""
 
 
+DETAILS = "adjourn-details"
+"""With this header a client asks for the stage on every turn; whether it gets it, the operator decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Which headers say which chat it is, and what a side request is for; of each, the first that is there counts."""
+    """Which headers say which chat it is, and what a side request is for; of each, the first that is there counts.
+
+    `details`: whether a client that asks for it is told the stage on every turn.
+    """
 
     conversation: Sequence[str] = CONVERSATION
     task: Sequence[str] = TASK
+    details: bool = False
 
     @classmethod
-    def with_more(cls, conversation: Sequence[str], task: Sequence[str]) -> "Names":
+    def with_more(cls, conversation: Sequence[str], task: Sequence[str], *, details: bool = False) -> "Names":
         """Return the known names, and an operator's before them."""
-        return cls((*map(str.lower, conversation), *CONVERSATION), (*map(str.lower, task), *TASK))
+        return cls((*map(str.lower, conversation), *CONVERSATION), (*map(str.lower, task), *TASK), details)
 
 
 def fields(scope: Scope) -> Mapping[str, str]:
@@ -138,6 +146,11 @@ def task(request: Request, names: Names) -> str:
     """Return what a side request is for, if a header says that it is one."""
     sent = fields(request.scope)
     return next((sent[name] for name in names.task if sent.get(name, "").strip()), "")
+
+
+def details(request: Request, names: Names) -> bool:
+    """Whether the client is to be told the stage on every turn."""
+    return names.details and fields(request.scope).get(DETAILS) == "1"
 
 
 def retried(request: Request) -> bool:

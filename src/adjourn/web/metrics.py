@@ -7,11 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Event, ForkReplied, Held, Outcome, Verdict
 from adjourn.core.machine import AnswerKind, Finish, Ground, Guidance, Hold
 from adjourn.web.addresses import ADDRESSES, AREAS, NO_WIRE, OTHER, WIRES
+
+# When each counter began would be half of the page, and is the start of the process.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 QUESTIONS = ("answer", "fork", "other")
 """What the model's API is asked: for an answer, whether to close, or something that is passed through."""

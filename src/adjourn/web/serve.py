@@ -67,6 +67,7 @@ class Serving:
     country: str | None = None
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
+    expose_stage: bool = False
     conversation_headers: Sequence[str] = ()
     task_headers: Sequence[str] = ()
     keep_ms: int | None = None
@@ -152,7 +153,8 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
                     yield host, upstreams
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
-    names = Names.with_more(serving.conversation_headers, serving.task_headers)
+    headers = serving.conversation_headers, serving.task_headers
+    names = Names.with_more(*headers, details=serving.expose_stage)
     model = serving.model or (DEMO if serving.demo else "")
     return create_app(opened, guard, model=model, demo=serving.demo, names=names, watch=watch, stopping=stopping)
 

@@ -56,16 +56,33 @@ def decoded(body: bytes) -> Mapping[str, Any]:
     try:
         data = msgspec.json.decode(body)
         if isinstance(data, dict) and _may_repeat(body, data):
-            json.loads(body, object_pairs_hook=_once)
+            json.loads(body, object_pairs_hook=_once, parse_int=str)
     except UnicodeDecodeError:
         raise ClientError("the body is not UTF-8") from None
     except RecursionError:
         raise ClientError("the body is nested too deeply") from None
     except msgspec.DecodeError as error:
-        raise ClientError(f"the body is not JSON: {error}") from None
+        data = _with_large_numbers(body, error)
     if not isinstance(data, dict):
         raise ClientError("the body is not a JSON object")
     return data
+
+
+def _with_large_numbers(body: bytes, error: msgspec.DecodeError) -> Any:
+    """Return what a body says whose numbers are larger than the decoder takes: JSON knows no bounds (RFC 8259, 6)."""
+    refused = ClientError(f"the body is not JSON: {error}")
+    if "out of range" not in str(error):
+        raise refused
+    try:
+        data = json.loads(body, object_pairs_hook=_once, parse_int=str, parse_constant=_refuse)
+        json.dumps(data, ensure_ascii=False).encode()  # no halves of a character
+    except (ValueError, RecursionError):
+        raise refused from None
+    return data
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
 
 
 def member(value: Any, *keys: str) -> Any:
