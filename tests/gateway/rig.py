@@ -39,6 +39,7 @@ from adjourn.web.stopping import Stopping
 from adjourn.web.watch import Watch
 from adjourn.wire import anthropic, openai_chat, sse
 from tests.models import FORK, Received
+from tests.playback import Playback
 
 QUICK = Policy(revision="quick", redirections=1)
 """Rules under which one redirection is enough before a warning counts."""
@@ -289,7 +290,7 @@ def client_of(url: str, **options: Any) -> AsyncOpenAI:
 
 @asynccontextmanager
 async def rig(
-    model: "Starlette | Recording",
+    model: "Starlette | Recording | Playback",
     policy: Policy = QUICK,
     *,
     db: str = "memory:",
@@ -304,7 +305,10 @@ async def rig(
 ) -> AsyncIterator[Rig]:
     """Run a gateway in front of this model. `options` are the host's."""
     async with AsyncExitStack() as stack:
-        address = model_url if model_url is not None else await stack.enter_async_context(here(model))
+        if isinstance(model, Playback):
+            address = model.url
+        else:
+            address = model_url if model_url is not None else await stack.enter_async_context(here(model))
         hosts: list[Host] = []
 
         @asynccontextmanager

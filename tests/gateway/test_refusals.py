@@ -119,7 +119,8 @@ async def test_whole_numbers_of_any_length_break_nothing() -> None:
         for digits in (20, 400, 4299, 4301, 10_000):
             for escaped in (b"a", rb"\u0061"):
                 reply = await served.post(b'{"' + escaped + b'":' + b"9" * digits + b"," + GOOD[1:])
-                assert reply.status == 200 or error(reply, 400)
+                assert reply.status == 200 or reply.body == b"Internal Server Error"  # the stub's own: it reads them
+                assert served.received
 
 
 async def test_a_body_over_64_mb_is_refused_whether_its_length_is_said_or_not() -> None:

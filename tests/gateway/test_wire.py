@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adjourn.core.errors import ClientError
 from adjourn.core.machine import Finish
-from adjourn.wire import openai_chat, sse
+from adjourn.wire import anthropic, openai_chat, sse
 from adjourn.wire.canonical import canonical
 from adjourn.wire.reply import Reply
 from adjourn.wire.splice import Insertion, elements, insert, members
@@ -76,6 +76,30 @@ def test_an_answer_of_any_json_is_read_or_counts_as_unread(value: Any) -> None:
         for told in ({"stage": "ENDED"}, None):
             openai_chat.with_object(data, told)
             openai_chat.last_events(reply, [sse.event_of(data)], told, "")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        'data: {"choices":[]}\n\n',
+        'data: {"choices":\r\ndata: []}\r\nid: }\r\n: {"}\r\n\r\n',
+        'id: }\rdata:{"choices":[]}  \r: }\r\r',
+        'data: {"choices":[]}\nevent: }\ndata: \ndatabase: }\n\n',
+    ],
+)
+def test_the_object_stands_in_the_data_of_an_event_whatever_stands_beside_it(event: str) -> None:
+    told = {"stage": "ENDED"}
+    for wire in (openai_chat, anthropic):
+        out = wire.last_events(Reply(), [event.encode()], told, "")
+        assert json.loads(sse.data_of(out) or b"") == {"choices": [], "adjourn": told}
+        assert len(out) == len(event) + len(',"adjourn":{"stage":"ENDED"}')
+
+
+@pytest.mark.parametrize("message", ["{}", "{ }", '{"content":null}', '{"role":"assistant"}', '{"content":[]}'])
+def test_words_of_the_hosts_stand_in_a_message_that_has_none(message: str) -> None:
+    body = f'{{"choices":[{{"message":{message}}}]}}'.encode()
+    (choice,) = json.loads(openai_chat.with_object(body, None, "Well?"))["choices"]
+    assert choice["message"]["content"] == "Well?"
 
 
 # Places in JSON.

@@ -1,4 +1,7 @@
-"""The model's API over HTTP: bytes go up as they are, and come back as they are."""
+"""The model's API over HTTP: bytes go up as they are, and come back as they are.
+
+An answer that is compressed, though it was asked for as it is, is unpacked: it must be read, and says so in no header.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -11,6 +14,10 @@ from yarl import URL
 from adjourn.core.errors import UpstreamError
 
 CONNECT_SECONDS, READ_SECONDS, FORK_SECONDS = 10.0, 600.0, 10.0
+HEADER_BYTES = 64 * 1024
+"""The longest header that a model's API may send: as long as all that a client may."""
+LAST_STATUS = 599
+"""Above it there are none that can be passed on (RFC 9110, 15)."""
 
 
 class UpstreamLate(UpstreamError):
@@ -123,6 +130,8 @@ class Upstream:
                     asking = self._opened().request(method, url, data=body, headers=sent, allow_redirects=False)
                     async with asking as answer:
                         question.answered(answer.status)
+                        if answer.status > LAST_STATUS:
+                            raise aiohttp.ClientError(f"there is no status {answer.status}")
                         yield Answered(answer.status, answer.headers, _chunks(answer.content, question))
         finally:
             question.closed()
@@ -133,7 +142,11 @@ class Upstream:
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=times.connect, sock_read=times.read)
             connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(
-                timeout=timeout, connector=connector, auto_decompress=False, skip_auto_headers=("User-Agent",)
+                timeout=timeout,
+                connector=connector,
+                skip_auto_headers=("Accept", "User-Agent"),
+                max_line_size=HEADER_BYTES,
+                max_field_size=HEADER_BYTES,
             )
         return self._session
 

@@ -194,7 +194,7 @@ class Gateway:
         try:
             answer = await self.sent(turn.body, request, stack)
             back = headers.back(answer.headers) | {"Adjourn-Conversation": turn.conversation}
-            if answer.status == 200 and "text/event-stream" in answer.headers.get("content-type", ""):
+            if answer.status == 200 and "text/event-stream" in answer.headers.get("content-type", "").lower():
                 return Stream(self.streamed(turn, answer, stack), 200, back)
             async with stack:
                 body = await answer.body()

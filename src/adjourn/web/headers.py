@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -38,6 +38,7 @@ NOT_UP = frozenset(
         "keep-alive",
         "origin",
         "proxy-authorization",
+        "proxy-connection",
         "referer",
         "te",
         "trailer",
@@ -47,8 +48,13 @@ NOT_UP = frozenset(
     }
 )
 NOT_UP_PREFIXES = ("adjourn-", "x-forwarded-", "sec-fetch-")
-BACK = frozenset({"cache-control", "content-type", "request-id", "retry-after", "x-request-id", "x-should-retry"})
+BACK = frozenset(
+    {"cache-control", "content-type", "request-id", "retry-after", "retry-after-ms", "x-request-id", "x-should-retry"}
+)
 BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What may stand in no header (RFC 9110, 5.5)."""
 
 CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
 """Where known clients say which chat it is."""
@@ -89,18 +95,35 @@ def fields(scope: Scope) -> Mapping[str, str]:
 
 
 def upward(request: Request) -> dict[str, str]:
-    """Return the headers that go to the model's API. One that came several times is a list (RFC 9110, 5.3)."""
-    read = fields(request.scope)
-    up = {
-        name: value
-        for name, value in read.items()
-        if name not in NOT_UP and not name.startswith(NOT_UP_PREFIXES) and not OWN_KEY.search(value)
-    }
-    if len(read) < len(request.scope["headers"]):
-        for name in up:
-            sent = [value.decode("latin-1") for key, value in request.scope["headers"] if key.decode("latin-1") == name]
-            up[name] = ", ".join(value for value in sent if not OWN_KEY.search(value))
-    return up
+    """Return the headers that go to the model's API, without those that are for this hop only (RFC 9110, 7.6.1)."""
+    sent = fields(request.scope)
+    hop = {name.strip().lower() for name in sent.get("connection", "").split(",")}
+    names = NOT_UP | hop if hop - NOT_UP - {""} else NOT_UP
+    all_of_them = sent.items() if len(sent) == len(request.scope["headers"]) else request.headers.items()
+    return _joined(
+        (name, _sendable(value))
+        for name, value in all_of_them
+        if name not in names and not name.startswith(NOT_UP_PREFIXES) and not OWN_KEY.search(value)
+    )
+
+
+def _sendable(value: str) -> str:
+    """Return a value, of which each letter is a byte, as the text that is sent as these bytes if they are UTF-8."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by their names in small letters; of one that comes twice, both values (a list, RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
 
 
 def merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -109,10 +132,12 @@ def merged(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str
 
 
 def back(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that go back to the client."""
-    return {
-        name: value for name, value in headers.items() if name.lower() in BACK or name.lower().startswith(BACK_PREFIXES)
-    }
+    """Return the headers that go back to the client, each letter of a value a byte of it, if HTTP knows all of them."""
+    return _joined(
+        (name, value.encode("utf-8", "surrogateescape").decode("latin-1"))
+        for name, value in headers.items()
+        if (name.lower() in BACK or name.lower().startswith(BACK_PREFIXES)) and not CONTROL.search(value)
+    )
 
 
 def scope(request: Request, user: str | None) -> str:

@@ -206,9 +206,11 @@ def last_events(reply: Reply, held: Sequence[bytes], adjourn: Told | None, more:
 
 def _with_words(body: bytes, more: str) -> bytes:
     message_at = members(body, elements(body, members(body)["choices"].start)[0].start)["message"]
-    content = members(body, message_at.start).get("content")
+    fields = members(body, message_at.start)
+    content = fields.get("content")
     if content is None:
-        return insert(body, [Insertion(message_at.end - 1, b',"content":' + msgspec.json.encode(more))])
+        member = b'"content":' + msgspec.json.encode(more)
+        return insert(body, [Insertion(message_at.end - 1, b"," + member if fields else member)])
     if body[content.start : content.start + 1] == b'"':
         return insert(body, [Insertion(content.end - 1, msgspec.json.encode("\n\n" + more)[1:-1])])
     return body[: content.start] + msgspec.json.encode(more) + body[content.end :]  # it was null
