@@ -9,7 +9,7 @@ from adjourn.wire import anthropic, openai_chat
 from adjourn.wire.interface import Wire
 
 PASSED = frozenset({"/v1/messages/count_tokens", "/v1/embeddings", "/v1/moderations", "/v1/files"})
-PASSED_BELOW = ("/v1/audio/", "/v1/images/", "/v1/files/")
+PASSED_BELOW = ("/v1/audio/", "/v1/images/", "/v1/files/", "/v1/models/")
 """Nothing here can hold a conversation: requests of any method and content type pass, neither judged nor recorded."""
 
 WIRES = {"chat": openai_chat.NAME, "messages": anthropic.NAME, "responses": "openai_responses"}

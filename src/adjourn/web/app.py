@@ -83,8 +83,7 @@ def create_app(
 
     async def models(request: Request) -> Response:
         gateway = _asked(request)
-        path = request.scope["raw_path"].decode("latin-1").removeprefix("/v1")
-        return await gateway.passed(request, path, None) if gateway else _no_model(request)
+        return await gateway.passed(request, "/models", None) if gateway else _no_model(request)
 
     async def page(request: Request) -> Response:
         return await chat_page(request, request.state.host, model=model, demo=demo)
@@ -118,7 +117,6 @@ def create_app(
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/messages", chat, methods=["POST"]),
         Route("/v1/models", models, methods=["GET"]),
-        Route("/v1/models/{model}", models, methods=["GET"]),
         Route("/v1/responses", later, methods=["POST"]),
         Route("/v1/{rest:path}", other, methods=METHODS),
         Route("/openapi.json", API),
