@@ -6,7 +6,7 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from adjourn.wire import sse
 from adjourn.wire.interface import Wire
 from adjourn.wire.reply import Reply
 from adjourn.wire.request import ASSISTANT
+from adjourn.wire.request import Request as Asked
 from adjourn.wire.side import CLOSES
 
 PING_SECONDS = 5.0
@@ -43,14 +44,16 @@ class TooLarge(ClientError):
 class Gateway:
     """One vendor's wire in front of a model. Without a host (mode off) everything passes.
 
-    `forms`: the form of guidance that a model takes, by its name, where models differ. `running`: the attempts that are
-    under way in this process, by conversation and message.
+    `manners`: how a model is spoken to, by its name, where models differ. `choose`: the gateway in front of the
+    upstream that has a model, where there are several on this wire. `running`: the attempts that are under way in this
+    process, by conversation and message.
     """
 
     host: Host | None
     upstream: Upstream
     manner: Manner
-    forms: Callable[[str], str] | None = None
+    manners: Callable[[str], Manner] | None = None
+    choose: Callable[[str], "Gateway"] | None = None
     running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
 
     @property
@@ -66,15 +69,20 @@ class Gateway:
             return refused(self.wire, 413, str(error))
         except ClientError as error:
             return refused(self.wire, 400, str(error))
+        gateway = self.choose(asked.model) if self.choose else self
+        return await gateway.judged(request, asked)
+
+    async def judged(self, request: Request, asked: Asked) -> Response:
+        """Answer a request for an answer of a model behind this very gateway."""
         if self.host is None or asked.newest < 0:
-            return await self.passed(request, self.wire.PATH, body)
+            return await self.passed(request, self.wire.PATH, asked.body)
         try:
             turn = await self.host.begin(
                 scope=headers.scope(request, asked.user),
                 request=asked,
                 conversation=headers.conversation(request),
                 retried=headers.retried(request),
-                manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
+                manner=self.manners(asked.model) if self.manners else self.manner,
             )
             if turn.refused:
                 return closed_before(turn)
@@ -85,7 +93,9 @@ class Gateway:
     async def through(self, request: Request, path: str) -> Response:
         """Pass a request that is neither judged nor recorded, whatever it is."""
         try:
-            return await self.passed(request, path, await whole(request) or None)
+            body = await whole(request)
+            gateway = self.choose(model_in(body)) if self.choose else self
+            return await gateway.passed(request, path, body or None)
         except TooLarge as error:
             return refused(self.wire, 413, str(error))
         except ClientError as error:
@@ -137,7 +147,7 @@ class Gateway:
                 body = await self.told(turn.question_body or b"", request)
             reply = self.wire.read_reply(body or b"")
             if not reply.unread and body is not None:
-                said, message = verdict(reply, tool=self.manner.tool), self.wire.message_of(body)
+                said, message = verdict(reply, tool=turn.manner.tool), self.wire.message_of(body)
         return await turn.reply(said, message)
 
     async def told(self, body: bytes, request: Request) -> bytes | None:
@@ -296,6 +306,23 @@ async def whole(request: Request) -> bytes:
     except ClientDisconnect:
         raise ClientError("the client went away") from None
     return b"".join(parts)
+
+
+class _Model(msgspec.Struct):
+    """What a body that nobody reads may say: the model that is asked."""
+
+    model: str = ""
+
+
+_MODEL = msgspec.json.Decoder(_Model)
+
+
+def model_in(body: bytes) -> str:
+    """Return the model that a body names; none if it is no JSON, or names none."""
+    try:
+        return _MODEL.decode(body).model
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 # Answers of our own.
