@@ -46,6 +46,7 @@ from adjourn.store.verify import verify
 from adjourn.upstream.choice import Named
 from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
 from adjourn.version import __version__
+from adjourn.web.doctor import Finding, State, examine
 from adjourn.web.log import LEVELS
 from adjourn.web.serve import Serving, serve
 from adjourn.web.stopping import STOP_SECONDS
@@ -192,6 +193,42 @@ def serve_command(file: SettingsFile, **options: Any) -> None:
             click.echo(line)
 
     serve(serving, started)
+
+
+@main.command("doctor")
+@served
+@click.option("--server", metavar="URL", help="A running server, asked for its conversations instead of the database.")
+@click.option(
+    "--server-key",
+    envvar="ADJOURN_SERVER_KEY",
+    show_envvar=True,
+    help="The key that its clients send: whose conversations are looked at.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
+def doctor_command(
+    file: SettingsFile, server: str | None, server_key: str | None, as_json: bool, **options: Any
+) -> None:
+    """Say what is set, whether the model does what it will be asked, and whether ids of conversations arrive.
+
+    It takes the settings of serve. Each model is asked a few short questions; nothing is written. Exit status 1 if
+    something fails that the mode in force needs.
+    """
+    serving = _serving(file, **options)
+
+    async def run() -> list[Finding]:
+        found = []
+        async for finding in examine(serving, server, server_key):
+            found.append(finding)
+            if not as_json:
+                click.echo(f"{finding.state:<6} {finding.about:<12} {finding.says}")
+        return found
+
+    found = asyncio.run(run())
+    good = not any(finding.state is State.BAD for finding in found)
+    if as_json:
+        report = msgspec.json.encode({"good": good, "findings": [asdict(finding) for finding in found]})
+        click.echo(msgspec.json.format(report, indent=2))
+    sys.exit(0 if good else 1)
 
 
 def start_lines(serving: Serving, address: str) -> Iterator[str]:

@@ -16,11 +16,16 @@ def manner(named: Named, model: str, base: Manner) -> Manner:
     tool = base.tool or named.closes_with_tool(model)
     if named.wire == anthropic.NAME:
         form, store = anthropic.form_of(model), None
-    elif urlsplit(named.url).hostname == OPENAI:
+    elif is_openai(named):
         form, store = "developer", False
     else:
         form, store = base.form, base.store
     return replace(base, wire=WIRES[named.wire], form=named.guidance or form, store=store, tool=tool)
+
+
+def is_openai(named: Named) -> bool:
+    """Whether this is the vendor's own address."""
+    return urlsplit(named.url).hostname == OPENAI
 
 
 def differ(named: Named) -> bool:

@@ -103,13 +103,9 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
     stored = serving.policy.mode is not Mode.OFF
     # What is wrong with the store is said before anything starts.
     opens = stored and asyncio.run(_some_key_opens(serving.db, serving.busy_seconds))
-    if not opens and serving.address not in LOCAL and serving.address != "::1":
-        why = (
-            "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
-            if stored
-            else "in mode off there is no store, so there are no keys, and only this machine may use this server"
-        )
-        raise CallerError(f"--host {serving.address}: {why}; or listen on 127.0.0.1")
+    refusal = address_refusal(serving, opens=opens)
+    if refusal is not None:
+        raise CallerError(refusal)
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
     log.configure(serving.log_level)
@@ -117,6 +113,18 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
     server = _Server(_config(application(serving, stopping)), partial(_started, started, serving), stopping)
     server.run(sockets=[bound])
     log.info("stopped")
+
+
+def address_refusal(serving: Serving, *, opens: bool) -> str | None:
+    """Return why the server may not listen where others reach it, if it is to; `opens`: some key opens it."""
+    if opens or serving.address in LOCAL or serving.address == "::1":
+        return None
+    why = (
+        "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
+        if serving.policy.mode is not Mode.OFF
+        else "in mode off there is no store, so there are no keys, and only this machine may use this server"
+    )
+    return f"--host {serving.address}: {why}; or listen on 127.0.0.1"
 
 
 async def _some_key_opens(db: str, busy_seconds: float) -> bool:
