@@ -70,9 +70,9 @@ class Gateway:
         except ClientError as error:
             return refused(self.wire, 400, str(error))
         gateway = self.choose(asked.model) if self.choose else self
-        return await gateway.judged(request, asked)
+        return await gateway.take(request, asked)
 
-    async def judged(self, request: Request, asked: Asked) -> Response:
+    async def take(self, request: Request, asked: Asked) -> Response:
         """Answer a request for an answer of a model behind this very gateway."""
         if self.host is None or asked.newest < 0:
             return await self.passed(request, self.wire.PATH, asked.body)

@@ -83,7 +83,7 @@ def arrived(ids: Sequence[str | None]) -> Finding:
     if not ids:
         return Finding("ids", State.DOUBT, f"there is no conversation yet that could have come with an id. {MEANS}")
     count = sum(one is not None for one in ids)
-    says = f"of the {len(ids)} newest conversations {count} came with an id of the client's"
+    says = f"conversations that came with an id of the client's: {count} of the newest {len(ids)}"
     if count == len(ids):
         return Finding("ids", State.GOOD, says)
     return Finding("ids", State.DOUBT, f"{says}. {MEANS}")
