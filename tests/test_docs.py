@@ -1,13 +1,21 @@
 """The documentation says what is so."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from adjourn.core.policy import Policy
+from adjourn.host.words import words
+from adjourn.settings import SETTINGS
+from adjourn.web.serve import Serving, application
+from tests.models import serving
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
@@ -80,3 +88,46 @@ def test_the_readme_names_every_command() -> None:
     assert [
         command for command in commands if f"`{command}`" not in readme and f"adjourn {command}" not in readme
     ] == []
+
+
+@pytest.mark.parametrize("page", ["openai-sdk", "anthropic-sdk"])
+def test_the_page_on_a_vendors_client_does_what_it_says(page: str) -> None:
+    program, streaming = code_blocks((ROOT / "docs" / "connect" / f"{page}.md").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    with serving(application(Serving(db="memory:", policy=Policy()))) as url:
+        for block in (program, streaming):
+            exec(compile(block.replace("http://127.0.0.1:8080", url), f"{page}.md", "exec"), names)
+        names["client"].close()
+    stages = [(adjourn or {}).get("stage") for _, adjourn in names["told"]]
+    assert stages == [None, None, None, "WARNED", "ENDED", "ENDED"]
+    assert names["told"][4][1]["receipt"].startswith("AJ-")
+    assert names["told"][5][0] == words()["refusal"]
+    assert len(names["messages"]) == 10
+    streamed = names.get("streamed") or [(names.get("words"), names.get("adjourn"))]
+    assert "".join(said for said, _ in streamed)
+    assert [adjourn for _, adjourn in streamed if adjourn] == []
+
+
+def test_every_page_on_connecting_says_the_sentence_that_a_person_reads_and_is_listed() -> None:
+    listed = (ROOT / "docs" / "connect" / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "docs" / "connect").glob("*.md"):
+        assert words()["refusal"] in path.read_text(encoding="utf-8"), path
+        assert path.name in listed or path.name == "README.md"
+
+
+def test_the_container_file_sets_settings_that_exist_runs_as_nobody_else_and_asks_for_its_health() -> None:
+    written = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    settings = [name.lower().replace("_", "-") for name in re.findall(r"ADJOURN_(\w+)=", written)]
+    assert settings
+    assert set(settings) <= set(SETTINGS)
+    assert all("/" not in image for image in re.findall(r"^FROM (\S+)", written, re.MULTILINE))
+    assert re.search(r"^USER [1-9]\d*$", written, re.MULTILINE)
+    for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", written, re.MULTILINE):
+        assert all((ROOT / name).exists() for name in copied.split())
+    health = json.loads(re.search(r"HEALTHCHECK .*\\\n\s+CMD (.+)", written)[1])  # type: ignore[index]
+    with serving(application(Serving(db="memory:", policy=Policy()))) as url:
+        port = url.rpartition(":")[2]
+        for at, status in ((port, 0), ("9", 1)):
+            command = [sys.executable, *health[1:]]
+            done = subprocess.run(command, env={"ADJOURN_PORT": at}, capture_output=True, timeout=60, check=False)
+            assert done.returncode == status, done.stderr

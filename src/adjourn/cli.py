@@ -1,6 +1,7 @@
 """The command line."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from adjourn.settings import (
     HOUR_MS,
     NEVER,
     SETTINGS,
+    SettingsFile,
     default_database,
     load_policy,
     load_settings,
@@ -41,8 +43,10 @@ from adjourn.store import BUSY_SECONDS, Key, Store, key_digest, new_key, open_st
 from adjourn.store.erase import erase
 from adjourn.store.export import export, exported_time, markdown
 from adjourn.store.verify import verify
+from adjourn.upstream.choice import Named
 from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
 from adjourn.version import __version__
+from adjourn.web.doctor import Finding, State, examine
 from adjourn.web.log import LEVELS
 from adjourn.web.serve import Serving, serve
 from adjourn.web.stopping import STOP_SECONDS
@@ -109,7 +113,8 @@ _files = click.argument("files", nargs=-1, type=click.File("rb"))
 @click.pass_context
 def main(ctx: click.Context, settings: Path | None) -> None:
     """Let a chat assistant close a conversation as a last resort, and only when it should."""
-    ctx.default_map = _defaults(main, load_settings(settings))
+    ctx.obj = load_settings(settings)
+    ctx.default_map = _defaults(main, ctx.obj.values)
 
 
 def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,37 +125,48 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@main.command("serve")
-@setting("host", default="127.0.0.1", show_default=True)
-@setting("port", type=click.IntRange(0, 65535), default=8080, show_default=True)
-@setting("upstream")
-@setting("upstream-key")
-@setting("anthropic-upstream")
-@setting("anthropic-upstream-key")
-@setting("model", default="")
-@setting("country")
-@setting("allow-host", multiple=True)
-@setting("allow-origin", multiple=True)
-@setting("expose-stage", is_flag=True)
-@setting("conversation-header", multiple=True)
-@setting("task-header", multiple=True)
-@setting("retention", default=NEVER, show_default=True)
-@setting("connect-timeout", type=SECONDS, default=CONNECT_SECONDS, show_default=True)
-@setting("read-timeout", type=SECONDS, default=READ_SECONDS, show_default=True)
-@setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True)
-@setting("busy-timeout", type=SECONDS, default=BUSY_SECONDS, show_default=True)
-@setting("stop-timeout", type=SECONDS, default=STOP_SECONDS, show_default=True)
-@setting("log-level", type=click.Choice(list(LEVELS)), default="info", show_default=True)
-@_db
-@_policy
-@_mode
-def serve_command(db: str, policy: Path | None, mode: str | None, host: str, port: int, **options: Any) -> None:
-    """Serve the chat page at /, and the gateway at /v1."""
-    serving = Serving(
+SERVED = (
+    setting("host", default="127.0.0.1", show_default=True),
+    setting("port", type=click.IntRange(0, 65535), default=8080, show_default=True),
+    setting("upstream"),
+    setting("upstream-key"),
+    setting("anthropic-upstream"),
+    setting("anthropic-upstream-key"),
+    setting("model", default=""),
+    setting("country"),
+    setting("allow-host", multiple=True),
+    setting("allow-origin", multiple=True),
+    setting("expose-stage", is_flag=True),
+    setting("conversation-header", multiple=True),
+    setting("task-header", multiple=True),
+    setting("retention", default=NEVER, show_default=True),
+    setting("connect-timeout", type=SECONDS, default=CONNECT_SECONDS, show_default=True),
+    setting("read-timeout", type=SECONDS, default=READ_SECONDS, show_default=True),
+    setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True),
+    setting("busy-timeout", type=SECONDS, default=BUSY_SECONDS, show_default=True),
+    setting("stop-timeout", type=SECONDS, default=STOP_SECONDS, show_default=True),
+    setting("log-level", type=click.Choice(list(LEVELS)), default="info", show_default=True),
+    _db,
+    _policy,
+    _mode,
+)
+"""The settings of a server, in the order in which they are shown."""
+
+
+def served(command: Command) -> Command:
+    """Give a command the settings file as its first argument, and the settings of a server, for `_serving`."""
+    for option in reversed(SERVED):
+        command = option(command)
+    return click.pass_obj(command)
+
+
+def _serving(file: SettingsFile, *, db: str, policy: Path | None, mode: str | None, **options: Any) -> Serving:
+    return Serving(
         db=db,
         policy=load_policy(policy, mode),
-        address=host,
-        port=port,
+        address=options["host"],
+        port=options["port"],
+        upstreams=file.upstreams(os.environ),
         upstream=options["upstream"],
         key=options["upstream_key"],
         anthropic_upstream=options["anthropic_upstream"],
@@ -171,6 +187,13 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         log_level=options["log_level"],
     )
 
+
+@main.command("serve")
+@served
+def serve_command(file: SettingsFile, **options: Any) -> None:
+    """Serve the chat page at /, and the gateway at /v1."""
+    serving = _serving(file, **options)
+
     def started(address: str) -> None:
         for line in start_lines(serving, address):
             click.echo(line)
@@ -178,13 +201,50 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
     serve(serving, started)
 
 
+@main.command("doctor")
+@served
+@click.option("--server", metavar="URL", help="A running server, asked for its conversations instead of the database.")
+@click.option(
+    "--server-key",
+    envvar="ADJOURN_SERVER_KEY",
+    show_envvar=True,
+    help="The key that its clients send: whose conversations are looked at.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of lines.")
+def doctor_command(
+    file: SettingsFile, server: str | None, server_key: str | None, as_json: bool, **options: Any
+) -> None:
+    """Say what is set, whether the model does what it will be asked, and whether ids of conversations arrive.
+
+    It takes the settings of serve. Each model is asked a few short questions; nothing is written. Exit status 1 if
+    something fails that the mode in force needs.
+    """
+    serving = _serving(file, **options)
+
+    async def run() -> list[Finding]:
+        found = []
+        async for finding in examine(serving, server, server_key):
+            found.append(finding)
+            if not as_json:
+                click.echo(f"{finding.state:<6} {finding.about:<12} {finding.says}")
+        return found
+
+    found = asyncio.run(run())
+    good = not any(finding.state is State.BAD for finding in found)
+    if as_json:
+        report = msgspec.json.encode({"good": good, "findings": [asdict(finding) for finding in found]})
+        click.echo(msgspec.json.format(report, indent=2))
+    sys.exit(0 if good else 1)
+
+
 def start_lines(serving: Serving, address: str) -> Iterator[str]:
     """Yield what an operator must know when the server has started."""
     off = serving.policy.mode is Mode.OFF
     yield f"Adjourn {__version__} answers on {address}"
-    models = [url for url in (serving.upstream, serving.anthropic_upstream) if url]
-    for model in models or ["the demo assistant: a script, not a language model (--upstream URL)"]:
-        yield f"  model     {model}"
+    for named in serving.named:
+        yield f"  model     {named.url}{_which(named) if serving.upstreams else ''}"
+    if serving.demo:
+        yield "  model     the demo assistant: a script, not a language model (--upstream URL)"
     yield f"  mode      {serving.policy.mode.name.lower()}, policy {serving.policy.revision}"
     if off:
         yield "  database  none: in mode off everything passes, and nothing is kept"
@@ -193,6 +253,10 @@ def start_lines(serving: Serving, address: str) -> Iterator[str]:
     yield "            The texts of conversations are kept there; adjourn erase CONVERSATION removes one's."
     if serving.keep_ms is not None:
         yield f"            It erases them by itself {serving.keep_ms // HOUR_MS} hours after the newest message."
+
+
+def _which(named: Named) -> str:
+    return f"  {named.name}, {named.wire}: {', '.join(named.models) or 'all models that no other lists'}"
 
 
 @main.command("erase")

@@ -5,7 +5,8 @@ An option on the command line wins over its environment variable, which wins ove
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ import tomli_w
 
 from adjourn.core.errors import CallerError
 from adjourn.core.policy import Policy, policy_data, policy_from
+from adjourn.upstream.choice import Named, named_upstreams
+
+UPSTREAM = "upstream"
+"""In the settings file the address of one, or the tables of several, [upstream.NAME]."""
 
 NEVER = "never"
 HOUR_MS = 3600 * 1000
@@ -44,7 +49,9 @@ SETTINGS: Mapping[str, str] = {
     "stop-timeout": "how long requests that run are waited for when the server is stopped, in seconds",
     "log-level": "debug (each request too), info, warning or error",
 }
-"""Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file."""
+"""Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file.
+
+Several upstreams are tables of the file only: `upstream/choice.py`."""
 
 
 def default_database() -> str:
@@ -57,18 +64,35 @@ def default_file() -> Path:
     return platformdirs.user_config_path("adjourn") / "adjourn.toml"
 
 
-def load_settings(path: Path | None) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What the settings file says: a value for each setting by its option's name, and the tables of upstreams."""
+
+    path: Path
+    values: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def upstreams(self, environment: Mapping[str, str]) -> Sequence[Named]:
+        """Return the upstreams that it names; only who asks them needs what it takes, so it is checked here."""
+        try:
+            return named_upstreams(self.tables, environment)
+        except CallerError as error:
+            raise CallerError(f"{self.path}: {error}") from None
+
+
+def load_settings(path: Path | None) -> SettingsFile:
     """Return what the settings file says: the one named, else the user's own if there is one."""
-    if path is None and not default_file().exists():
-        return {}
     file = path or default_file()
-    settings = _toml(file)
-    for key, value in settings.items():
+    if path is None and not file.exists():
+        return SettingsFile(file)
+    values = dict(_toml(file))
+    tables = values.pop(UPSTREAM, {}) if isinstance(values.get(UPSTREAM), Mapping) else {}
+    for key, value in values.items():
         if key not in SETTINGS:
             raise CallerError(f"{file}: {key}: there is no such setting; there are {', '.join(SETTINGS)}")
         if not isinstance(value, str | int | float | list):
             raise CallerError(f"{file}: {key} = {value!r}: text is needed")
-    return {key.replace("-", "_"): value for key, value in settings.items()}
+    return SettingsFile(file, {key.replace("-", "_"): value for key, value in values.items()}, tables)
 
 
 def retention_ms(text: str) -> int | None:

@@ -30,6 +30,7 @@ from adjourn.host.words import words
 from adjourn.signals import Detectors, Message, Seen
 from adjourn.store import Feedback, Store, key_digest, new_key
 from adjourn.store.verify import verify
+from adjourn.upstream.choice import WIRES, Named
 from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.stand_ins import StandIns
 from adjourn.web.app import create_app
@@ -37,7 +38,7 @@ from adjourn.web.guard import Guard
 from adjourn.web.headers import Names
 from adjourn.web.stopping import Stopping
 from adjourn.web.watch import Watch
-from adjourn.wire import anthropic, openai_chat, sse
+from adjourn.wire import sse
 from tests.models import FORK, Received
 from tests.playback import Playback
 
@@ -312,12 +313,12 @@ async def rig(
         hosts: list[Host] = []
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
+        async def opened() -> AsyncIterator[tuple[Host | None, Mapping[Named, Upstream]]]:
             upstream = Upstream(f"{address}/v1", timeouts=timeouts)
             async with Host.open(db, policy, detectors=seen or detectors(policy), **options) as host:
                 host.store = Watched(host.store)
                 hosts.append(host)
-                yield host, {openai_chat.NAME: upstream, anthropic.NAME: upstream}
+                yield host, {Named(name="stub", wire=wire, url=upstream.url): upstream for wire in WIRES}
             await upstream.close()
 
         app = create_app(opened, guard or Guard(), names=names, watch=watch, stopping=stopping)

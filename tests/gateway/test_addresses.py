@@ -15,9 +15,10 @@ from adjourn.core.errors import CallerError
 from adjourn.core.policy import Policy
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
+from adjourn.upstream.choice import versioned
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
-from adjourn.web.serve import Serving, application, serve, versioned
+from adjourn.web.serve import Serving, application, serve
 from tests.gateway.rig import CALM, Recording, here, rig
 from tests.models import hostile, scripted
 

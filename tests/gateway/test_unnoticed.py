@@ -13,6 +13,7 @@ from adjourn.core.events import Answer as Answered
 from adjourn.core.machine import AnswerKind
 from adjourn.core.policy import Policy
 from adjourn.host import Manner
+from adjourn.upstream.choice import Named
 from adjourn.upstream.client import Upstream
 from adjourn.web.app import create_app
 from adjourn.web.guard import Guard
@@ -293,7 +294,7 @@ async def test_p13_in_mode_off_everything_passes_and_no_store_is_opened(stream: 
         @asynccontextmanager
         async def opened() -> Any:
             upstream = Upstream(f"{address}/v1")
-            yield None, {openai_chat.NAME: upstream}
+            yield None, {Named(name="stub", wire=openai_chat.NAME, url=upstream.url): upstream}
             await upstream.close()
 
         async with here(create_app(opened, Guard())) as url:

@@ -1,8 +1,9 @@
 """The server's routes, and the guard in front of all of them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.host import Host, Manner
+from adjourn.upstream.choice import Named, chosen
 from adjourn.upstream.client import Upstream
 from adjourn.web import health
 from adjourn.web.addresses import passes, wire_of
@@ -21,13 +23,14 @@ from adjourn.web.callers import Callers, admitted
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.headers import Names, fields
+from adjourn.web.manners import differ, manner
 from adjourn.web.page import HERE, chat_page
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched
 from adjourn.wire import anthropic, openai_chat
 
-Opened = AbstractAsyncContextManager[tuple[Host | None, Mapping[str, Upstream]]]
+Opened = AbstractAsyncContextManager[tuple[Host | None, Mapping[Named, Upstream]]]
 
 NOT_OFFERED = "this address is not offered: only /v1/chat/completions, /v1/messages and /v1/models are"
 LATER = "this address comes with a later version; /v1/chat/completions and /v1/messages are there"
@@ -55,7 +58,7 @@ def create_app(
 ) -> ASGIApp:
     """Return the server.
 
-    `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
+    `opened` gives the host (none in mode off), and the upstreams in the operator's order, for as long as it runs.
     `names`: of the headers that tell of chats and side requests. `watch`: who is told what happens; `stopping`: by
     which it is told that it is to stop.
     """
@@ -67,10 +70,9 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with opened() as (host, upstreams):
             seen = replace(host, store=watching.store(host.store)) if host else None
-            app.state.gateways = {
-                name: _gateway(name, seen, watching.upstream(upstream), names or Names())
-                for name, upstream in upstreams.items()
-            }
+            for upstream in upstreams.values():
+                watching.upstream(upstream)
+            app.state.gateways = gateways(seen, upstreams, names or Names())
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops
             yield {"host": seen}
@@ -149,12 +151,26 @@ def _at_once(app: Starlette, chat: Callable[[Request], Awaitable[Response]]) -> 
     return serve
 
 
-def _gateway(name: str, host: Host | None, upstream: Upstream, names: Names) -> Gateway:
-    """Return the gateway of a wire. The host's own manner is that of Chat Completions."""
-    manner = host.manner if host else Manner()
-    if name == anthropic.NAME:
-        return Gateway(host, upstream, replace(manner, wire=anthropic, store=None), anthropic.form_of, names)
-    return Gateway(host, upstream, manner, names=names)
+def gateways(host: Host | None, upstreams: Mapping[Named, Upstream], names: Names) -> Mapping[str, Gateway]:
+    """Return for each wire the gateway in front of its default upstream, which sends a request on to its model's."""
+    by_name = {named: _gateway(host, named, upstream, names) for named, upstream in upstreams.items()}
+    found: dict[str, Gateway] = {}
+    for wire in dict.fromkeys(named.wire for named in upstreams):
+        alike = [named for named in upstreams if named.wire == wire]
+        found[wire] = by_name[chosen(alike, "")]
+        if len(alike) > 1:
+            found[wire].choose = partial(_chosen, by_name, alike)
+    return found
+
+
+def _chosen(by_name: Mapping[Named, Gateway], alike: Sequence[Named], model: str) -> Gateway:
+    return by_name[chosen(alike, model)]
+
+
+def _gateway(host: Host | None, named: Named, upstream: Upstream, names: Names) -> Gateway:
+    base = host.manner if host else Manner()
+    manners = partial(manner, named, base=base) if differ(named) else None
+    return Gateway(host, upstream, manner(named, "", base), manners, names=names)
 
 
 def _asked(request: Request) -> Gateway | None:

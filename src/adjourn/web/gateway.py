@@ -47,15 +47,16 @@ class TooLarge(ClientError):
 class Gateway:
     """One vendor's wire in front of a model. Without a host (mode off) everything passes.
 
-    `forms`: the form of guidance that a model takes, by its name, where models differ. `names`: of the headers that
-    tell of chats and side requests. `running`: the attempts that are under way in this process, by conversation and
-    message.
+    `manners`: how a model is spoken to, by its name, where models differ. `choose`: the gateway in front of the
+    upstream that has a model, where there are several on this wire. `names`: of the headers that tell of chats and side
+    requests. `running`: the attempts that are under way in this process, by conversation and message.
     """
 
     host: Host | None
     upstream: Upstream
     manner: Manner
-    forms: Callable[[str], str] | None = None
+    manners: Callable[[str], Manner] | None = None
+    choose: Callable[[str], "Gateway"] | None = None
     names: headers.Names = field(default_factory=headers.Names)
     running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
 
@@ -72,8 +73,13 @@ class Gateway:
             return refused(self.wire, 413, str(error))
         except ClientError as error:
             return refused(self.wire, 400, str(error))
+        gateway = self.choose(asked.model) if self.choose else self
+        return await gateway.take(request, asked)
+
+    async def take(self, request: Request, asked: Asked) -> Response:
+        """Answer a request for an answer of a model behind this very gateway."""
         if self.host is None or asked.newest < 0:
-            return await self.passed(request, self.wire.PATH, body)
+            return await self.passed(request, self.wire.PATH, asked.body)
         try:
             return await self.judged(request, self.host, asked)
         except StoreError:
@@ -96,7 +102,7 @@ class Gateway:
             conversation=conversation,
             retried=headers.retried(request),
             details=headers.details(request, self.names),
-            manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
+            manner=self.manners(asked.model) if self.manners else self.manner,
         )
         if turn.refused:
             return closed(self.wire, turn.say or "", turn.object, {"Adjourn-Conversation": turn.conversation})
@@ -105,7 +111,9 @@ class Gateway:
     async def through(self, request: Request, path: str) -> Response:
         """Pass a request that is neither judged nor recorded, whatever it is."""
         try:
-            return await self.passed(request, path, await whole(request) or None)
+            body = await whole(request)
+            gateway = self.choose(model_in(body)) if self.choose else self
+            return await gateway.passed(request, path, body or None)
         except TooLarge as error:
             return refused(self.wire, 413, str(error))
         except ClientError as error:
@@ -163,7 +171,7 @@ class Gateway:
                 body = await self.told(turn.question_body or b"", request)
             reply = self.wire.read_reply(body or b"")
             if not reply.unread and body is not None:
-                said, message = verdict(reply, tool=self.manner.tool), self.wire.message_of(body)
+                said, message = verdict(reply, tool=turn.manner.tool), self.wire.message_of(body)
         return await turn.reply(said, message)
 
     async def told(self, body: bytes, request: Request) -> bytes | None:
@@ -337,6 +345,23 @@ async def whole(request: Request) -> bytes:
     except ClientDisconnect:
         raise ClientError("the client went away") from None
     return b"".join(parts)
+
+
+class _Model(msgspec.Struct):
+    """What a body that nobody reads may say: the model that is asked."""
+
+    model: str = ""
+
+
+_MODEL = msgspec.json.Decoder(_Model)
+
+
+def model_in(body: bytes) -> str:
+    """Return the model that a body names; none if it is no JSON, or names none."""
+    try:
+        return _MODEL.decode(body).model
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 # Answers of our own.

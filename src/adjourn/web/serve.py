@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
-from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,11 +16,12 @@ from starlette.types import ASGIApp
 from adjourn.core.errors import CallerError
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
-from adjourn.host import Host, Manner
+from adjourn.host import Host
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
 from adjourn.store import BUSY_SECONDS, Store, open_store
 from adjourn.store.erase import retain
+from adjourn.upstream.choice import WIRES, Named, checked_url
 from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
@@ -34,7 +34,6 @@ from adjourn.web.stopping import STOP_SECONDS, Stopping
 from adjourn.web.traces import from_environment
 from adjourn.web.watch import Watch
 from adjourn.wire import anthropic, openai_chat
-from adjourn.wire.interface import Wire
 
 DEMO = "adjourn-demo"
 
@@ -49,16 +48,18 @@ SWITCH_SECONDS = 0.0005
 class Serving:
     """What the server is started with.
 
-    `upstream`, `anthropic_upstream`: the addresses of models that speak Chat Completions and Anthropic Messages; with
-    neither, the demo assistant speaks both. `keep_ms`: how long conversations are kept, in milliseconds; None: until
-    somebody erases them. `busy_seconds`: how long a write waits for another process's; `stop_seconds`: how long, at a
-    stop, what runs is waited for; `log_level`: a key of `log.LEVELS`.
+    `upstreams`: those that the settings file names; or `upstream`, `anthropic_upstream`: the addresses of models that
+    speak Chat Completions and Anthropic Messages, one each. With none of them, the demo assistant speaks both.
+    `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them. `busy_seconds`: how
+    long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`:
+    a key of `log.LEVELS`.
     """
 
     db: str
     policy: Policy
     address: str = "127.0.0.1"
     port: int = 8080
+    upstreams: Sequence[Named] = ()
     upstream: str | None = None
     key: str | None = None
     anthropic_upstream: str | None = None
@@ -79,7 +80,25 @@ class Serving:
     @property
     def demo(self) -> bool:
         """Whether the demo assistant answers."""
-        return self.upstream is None and self.anthropic_upstream is None
+        return not self.named
+
+    @property
+    def named(self) -> Sequence[Named]:
+        """The upstreams, however they were given; raises CallerError if they were given in both ways, or wrongly."""
+        short = (self.upstream, self.key, self.anthropic_upstream, self.anthropic_key)
+        if self.upstreams and any(value is not None for value in short):
+            raise CallerError(
+                "the settings file names upstreams ([upstream.NAME]): then there is no --upstream and no"
+                " --anthropic-upstream, and no key for them"
+            )
+        return self.upstreams or [
+            Named(name=name, wire=wire, url=checked_url(f"--{name}", url, wire), key=key)
+            for name, wire, url, key in (
+                ("upstream", openai_chat.NAME, self.upstream, self.key),
+                ("anthropic-upstream", anthropic.NAME, self.anthropic_upstream, self.anthropic_key),
+            )
+            if url is not None
+        ]
 
 
 def serve(serving: Serving, started: Callable[[str], None]) -> None:
@@ -87,18 +106,13 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
 
     `started` is told the address once the server answers.
     """
-    _check("--upstream", serving.upstream, openai_chat)
-    _check("--anthropic-upstream", serving.anthropic_upstream, anthropic)
+    _ = serving.named  # what is wrong with them is said before anything starts
     stored = serving.policy.mode is not Mode.OFF
     # What is wrong with the store is said before anything starts.
     opens = stored and asyncio.run(_some_key_opens(serving.db, serving.busy_seconds))
-    if not opens and serving.address not in LOCAL and serving.address != "::1":
-        why = (
-            "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
-            if stored
-            else "in mode off there is no store, so there are no keys, and only this machine may use this server"
-        )
-        raise CallerError(f"--host {serving.address}: {why}; or listen on 127.0.0.1")
+    refusal = address_refusal(serving, opens=opens)
+    if refusal is not None:
+        raise CallerError(refusal)
     bound = _bound(serving.address, serving.port)
     sys.setswitchinterval(SWITCH_SECONDS)
     log.configure(serving.log_level)
@@ -108,11 +122,16 @@ def serve(serving: Serving, started: Callable[[str], None]) -> None:
     log.info("stopped")
 
 
-def _check(option: str, url: str | None, wire: Wire) -> None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise CallerError(f"{option} {url}: an address that begins with http:// or https:// is needed")
-    if url is not None and url.rstrip("/").endswith(wire.PATH):
-        raise CallerError(f"{option} {url}: leave out {wire.PATH}")
+def address_refusal(serving: Serving, *, opens: bool) -> str | None:
+    """Return why the server may not listen where others reach it, if it is to; `opens`: some key opens it."""
+    if opens or serving.address in LOCAL or serving.address == "::1":
+        return None
+    why = (
+        "others may use this server with a key only, and no key opens it: `adjourn keys create NAME` makes one"
+        if serving.policy.mode is not Mode.OFF
+        else "in mode off there is no store, so there are no keys, and only this machine may use this server"
+    )
+    return f"--host {serving.address}: {why}; or listen on 127.0.0.1"
 
 
 async def _some_key_opens(db: str, busy_seconds: float) -> bool:
@@ -133,7 +152,7 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     watch = Watch(traces=from_environment())
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[tuple[Host | None, Mapping[str, Upstream]]]:
+    async def opened() -> AsyncIterator[tuple[Host | None, Mapping[Named, Upstream]]]:
         async with _upstreams(serving) as upstreams:
             if serving.policy.mode is Mode.OFF:
                 yield None, upstreams
@@ -142,7 +161,6 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
                 serving.db,
                 serving.policy,
                 detectors=detectors(serving),
-                manner=manner(serving.upstream or ""),
                 country=serving.country,
                 busy_seconds=serving.busy_seconds,
             ) as host:
@@ -157,12 +175,6 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     names = Names.with_more(*headers, details=serving.expose_stage)
     model = serving.model or (DEMO if serving.demo else "")
     return create_app(opened, guard, model=model, demo=serving.demo, names=names, watch=watch, stopping=stopping)
-
-
-def manner(url: str) -> Manner:
-    """Return how the model at this address is spoken to."""
-    own = urlsplit(url).hostname == "api.openai.com"
-    return Manner(form="developer", store=False) if own else Manner()
 
 
 @asynccontextmanager
@@ -194,25 +206,17 @@ def detectors(serving: Serving) -> Detectors:
 
 
 @asynccontextmanager
-async def _upstreams(serving: Serving) -> AsyncIterator[Mapping[str, Upstream]]:
-    """Yield the upstreams by the name of their wire; with none named, the demo assistant's."""
+async def _upstreams(serving: Serving) -> AsyncIterator[Mapping[Named, Upstream]]:
+    """Yield the upstreams; with none named, the demo assistant's, which speaks every wire."""
     async with AsyncExitStack() as stack:
-        demo = await stack.enter_async_context(_demo()) if serving.demo else None
-        upstreams: dict[str, Upstream] = {}
-        if url := serving.upstream or demo:
-            upstreams[openai_chat.NAME] = Upstream(url, serving.key, serving.timeouts)
-        if url := serving.anthropic_upstream or demo:
-            upstreams[anthropic.NAME] = Upstream(
-                versioned(url), serving.anthropic_key, serving.timeouts, key_in="x-api-key"
-            )
+        named = serving.named
+        if not named:
+            url = await stack.enter_async_context(_demo())
+            named = [Named(name=DEMO, wire=wire, url=url) for wire in WIRES]
+        upstreams = {one: one.open(serving.timeouts) for one in named}
         for upstream in upstreams.values():
             stack.push_async_callback(upstream.close)
         yield upstreams
-
-
-def versioned(url: str) -> str:
-    """Return what stands before /messages: the vendor's clients are given the address without its version."""
-    return url if url.rstrip("/").endswith("/v1") else url.rstrip("/") + "/v1"
 
 
 @asynccontextmanager

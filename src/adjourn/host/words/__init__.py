@@ -52,5 +52,10 @@ def closing_words(reply: str, template: str) -> str:
 
 def chooses_end(reply: str) -> bool:
     """Whether a fork's reply begins with the word END."""
+    return first_word(reply) == "END"
+
+
+def first_word(reply: str) -> str:
+    """Return the word with which a fork's reply begins, without the marks around it; none if it says nothing."""
     first = reply.split(maxsplit=1)
-    return bool(first) and first[0].strip(".,:;!*_\"'`") == "END"
+    return first[0].strip(".,:;!*_\"'`") if first else ""
