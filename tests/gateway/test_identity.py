@@ -40,7 +40,9 @@ async def nodes(served: Rig) -> list[str]:
 # Rule 1: an explicit id.
 
 
-@pytest.mark.parametrize("name", ["Adjourn-Conversation", "X-OpenWebUI-Chat-Id", "ChatUI-Conversation-ID"])
+@pytest.mark.parametrize(
+    "name", ["Adjourn-Conversation", "X-Adjourn-Conversation", "X-OpenWebUI-Chat-Id", "ChatUI-Conversation-ID"]
+)
 async def test_an_explicit_id_names_the_conversation_even_where_the_first_message_is_edited(name: str) -> None:
     async with rig(hostile()) as served:
         chat = served.chat(headers={name: "chat-1"})

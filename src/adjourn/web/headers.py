@@ -47,7 +47,7 @@ NOT_UP = frozenset(
         "x-real-ip",
     }
 )
-NOT_UP_PREFIXES = ("adjourn-", "x-forwarded-", "sec-fetch-")
+NOT_UP_PREFIXES = ("adjourn-", "x-adjourn-", "x-forwarded-", "sec-fetch-")
 BACK = frozenset(
     {"cache-control", "content-type", "request-id", "retry-after", "retry-after-ms", "x-request-id", "x-should-retry"}
 )
@@ -56,10 +56,10 @@ BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What may stand in no header (RFC 9110, 5.5)."""
 
-CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
-"""Where known clients say which chat it is."""
+CONVERSATION = ("adjourn-conversation", "x-adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")
+"""Where known clients say which chat it is. LiteLLM's proxy lets only headers through that begin with X-."""
 
-TASK = ("adjourn-task",)
+TASK = ("adjourn-task", "x-adjourn-task")
 """Where clients say what a side request is for (a title, say); an empty one says that it is none."""
 
 
