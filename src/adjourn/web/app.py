@@ -80,7 +80,7 @@ def create_app(
 
     async def models(request: Request) -> Response:
         gateway = _asked(request)
-        return await gateway.passed(request, "/models", None) if gateway else _no_model(request)
+        return await gateway.through(request, "/models") if gateway else _no_model(request)
 
     async def page(request: Request) -> Response:
         return await chat_page(request, request.state.host, model=model, demo=demo)

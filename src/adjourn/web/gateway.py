@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -29,8 +30,17 @@ from adjourn.wire.side import CLOSES
 
 PING_SECONDS = 5.0
 """How long the host may delay a stream before it says that it is still there."""
+ENDING_SECONDS = 5.0
+"""How long what comes behind the end of an answer (tokens used, say) is waited for before the answer is kept."""
+ENDING_BYTES = 1024 * 1024
+"""How much of that is held at most."""
+READ_BYTES = 8 * 1024 * 1024
+"""A longer answer passes and counts as unread: the detectors would hold up everybody else."""
+STREAM_BYTES = 8 * READ_BYTES
+"""The same for a streamed answer, in which a word comes with a hundred bytes around it."""
 RETRY_AFTER = {"Retry-After": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
+SENT_AGAIN = "the message was sent again, and is answered there"
 NOT_KEPT = "what was written could not be kept just now; please try again"
 JSON = "application/json"
 
@@ -44,14 +54,14 @@ class Gateway:
     """One vendor's wire in front of a model. Without a host (mode off) everything passes.
 
     `forms`: the form of guidance that a model takes, by its name, where models differ. `running`: the attempts that are
-    under way in this process, by conversation and message.
+    under way in this process, by conversation and message: what is done once the client has given one up.
     """
 
     host: Host | None
     upstream: Upstream
     manner: Manner
     forms: Callable[[str], str] | None = None
-    running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
+    running: dict[tuple[str, str], asyncio.Future[None]] = field(default_factory=dict)
 
     @property
     def wire(self) -> Wire:
@@ -95,37 +105,44 @@ class Gateway:
         """Pass a request that is not judged."""
         stack = AsyncExitStack()
         try:
-            asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
-            answer = await stack.enter_async_context(asking)
+            async with while_there(request.receive):
+                asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
+                answer = await stack.enter_async_context(asking)
         except UpstreamError as error:
-            await stack.aclose()
             return unreachable(self.wire, error)
-        return Stream(_closing(answer.chunks, stack), answer.status, headers.back(answer.headers))
+        except ClientGone:
+            return Response()
+        return Stream(answer.chunks, answer.status, headers.back(answer.headers), stack.aclose)
 
     async def attempt(self, turn: Turn, request: Request) -> Response:
         """Have the message answered. A client that sends it again by itself has given up the attempt before."""
-        place, task = (turn.conversation, turn.node), asyncio.current_task()
-        assert task is not None
+        place = (turn.conversation, turn.node)
         before = self.running.get(place)
-        if before is not None and headers.retried(request):
-            before.cancel()
-        self.running[place] = task
+        if before is not None and not before.done() and headers.retried(request):
+            before.set_result(None)
+        given_up = self.running[place] = asyncio.get_running_loop().create_future()
+        answer: Response | None = None
         try:
-            async with while_there(request.receive):
+            async with while_there(request.receive, given_up):
                 while turn.forks:
                     turn = await self.asked(turn, request)
-                return closed_now(turn) if turn.ended else await self.answered(turn, request)
-        except asyncio.CancelledError:
-            await asyncio.shield(_failed(turn, Outcome.CANCELLED))
-            if task.uncancel():
-                raise
-            return refused(self.wire, 503, "the message was sent again, and is answered there", NEVER_AGAIN)
+                answer = closed_now(turn) if turn.ended else await self.answered(turn, request, given_up)
         except ClientGone:
             await asyncio.shield(_failed(turn, Outcome.CANCELLED))
-            return Response()
+            answer = refused(self.wire, 503, SENT_AGAIN, NEVER_AGAIN) if given_up.done() else Response()
+        except asyncio.CancelledError:
+            await asyncio.shield(_failed(turn, Outcome.CANCELLED))
+            raise
         finally:
-            if self.running.get(place) is task:
-                del self.running[place]
+            if not isinstance(answer, Stream):  # a stream is over when it has been sent
+                self.over(turn, given_up)
+        return answer
+
+    def over(self, turn: Turn, attempt: asyncio.Future[None]) -> None:
+        """Note that an attempt is over."""
+        place = (turn.conversation, turn.node)
+        if self.running.get(place) is attempt:
+            del self.running[place]
 
     async def asked(self, turn: Turn, request: Request) -> Turn:
         """Ask the model whether it wants to close. Whatever goes wrong is CONTINUE."""
@@ -162,14 +179,22 @@ class Gateway:
         asking = self.upstream.ask("POST", path, changed, headers.merged(up, more), fork=fork)
         return await stack.enter_async_context(asking)
 
-    async def answered(self, turn: Turn, request: Request) -> Response:
+    async def answered(self, turn: Turn, request: Request, given_up: asyncio.Future[None]) -> Response:
         """Send the main request up, and its answer back."""
         stack = AsyncExitStack()
         try:
             answer = await self.sent(turn.body, request, stack)
             back = headers.back(answer.headers) | {"Adjourn-Conversation": turn.conversation}
             if answer.status == 200 and "text/event-stream" in answer.headers.get("content-type", ""):
-                return Stream(self.streamed(turn, answer, stack), 200, back)
+                streaming = Streaming(turn, answer, stack, given_up)
+                return Stream(
+                    self.streamed(streaming),
+                    200,
+                    back,
+                    partial(self.finished, streaming),
+                    given_up=given_up,
+                    farewell=self.wire.error_event(SENT_AGAIN, 503),
+                )
             async with stack:
                 body = await answer.body()
         except UpstreamError as error:
@@ -182,43 +207,60 @@ class Gateway:
         if answer.status != 200:
             await _failed(turn)
             return Response(self.wire.with_object(body, turn.object), answer.status, back)
-        reply = self.wire.read_reply(body)
+        reply = self.wire.read_reply(body) if len(body) <= READ_BYTES else Reply(unread=True)
         await settled(turn, reply)
         if turn.object is not None or turn.say is not None:
             body = self.wire.with_object(body, turn.object, turn.say or "")
         return Response(body, headers=back)
 
-    async def streamed(self, turn: Turn, answer: Answered, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
+    async def streamed(self, streaming: "Streaming") -> AsyncGenerator[bytes, None]:
         """Yield whole events as they come; the last ones once the answer is durable."""
-        events, reply, held, kept = sse.Events(), Reply(), list[bytes](), False
+        turn, answer, reply = streaming.turn, streaming.answer, streaming.reply
+        events, held, size = sse.Events(), list[bytes](), 0
         try:
             async for chunk in answer.chunks:
                 ready = self.read(events.feed(chunk), reply, held)
                 if ready:
                     yield ready
-                if reply.over:  # whatever comes behind it, the answer is whole
+                size += len(chunk)
+                if size > STREAM_BYTES:
+                    reply.unread = True
+                    reply.text.clear()
+                if held:
                     break
+            if held and not reply.over:
+                await self.ending(answer, events, reply, held)
             if reply.finish is not None:
-                async for ping in self.kept(turn, reply):
+                async for ping in self.kept(streaming):
                     yield ping
-                kept = True
             yield self.wire.last_events(reply, held, turn.object, turn.say or "") + events.rest()
             async for chunk in answer.chunks:
                 yield chunk
         except UpstreamError as error:
-            if not kept:
+            if streaming.keeping is None:
                 yield self.wire.error_event(str(error), 502, adjourn=turn.object)
         except StoreError:
-            kept = True
             yield self.wire.error_event(NOT_KEPT, 503)
-        finally:
-            await asyncio.shield(_finished(turn, stack, kept, reply))
+
+    async def ending(self, answer: Answered, events: sse.Events, reply: Reply, held: list[bytes]) -> None:
+        """Hold what comes behind the end of an answer until it is over, or enough of it has come for long enough."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                async for chunk in answer.chunks:
+                    self.read(events.feed(chunk), reply, held)
+                    if reply.over or sum(map(len, held)) > ENDING_BYTES:
+                        break
 
     def read(self, events: Iterator[bytes], reply: Reply, held: list[bytes]) -> bytes:
         """Read events up to the last of the answer. Return those that may pass; the others are held."""
         ready = b""
         for event in events:
-            if self.wire.read_event(reply, event) or held:
+            if isinstance(event, sse.Piece):
+                reply.unread = True
+                ends = False
+            else:
+                ends = self.wire.read_event(reply, event)
+            if ends or held:
                 held.append(event)
                 if reply.over:
                     break
@@ -226,12 +268,35 @@ class Gateway:
                 ready += event
         return ready
 
-    async def kept(self, turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
+    async def kept(self, streaming: "Streaming") -> AsyncIterator[bytes]:
         """Have the answer committed; while that takes long, say that the host is still there."""
-        keeping = asyncio.ensure_future(settled(turn, reply))
+        keeping = streaming.keeping = asyncio.ensure_future(settled(streaming.turn, streaming.reply))
         while not (await asyncio.wait([keeping], timeout=PING_SECONDS))[0]:
             yield self.wire.PING
         await keeping
+
+    async def finished(self, streaming: "Streaming") -> None:
+        """Let go of the model's answer; an attempt that brought none settles nothing, and what came of it is kept."""
+        await streaming.stack.aclose()
+        if streaming.keeping is None:
+            said = streaming.reply.words
+            await _failed(streaming.turn, Outcome.INTERRUPTED if said else Outcome.FAILED, said)
+        else:  # a client that went away meanwhile changes nothing: the answer is whole
+            with suppress(StoreError):
+                await streaming.keeping
+        self.over(streaming.turn, streaming.given_up)
+
+
+@dataclass(slots=True)
+class Streaming:
+    """A streamed answer on its way. `keeping`: its commit, once that has begun."""
+
+    turn: Turn
+    answer: Answered
+    stack: AsyncExitStack
+    given_up: asyncio.Future[None]
+    reply: Reply = field(default_factory=Reply)
+    keeping: asyncio.Future[None] | None = None
 
 
 async def settled(turn: Turn, reply: Reply) -> None:
@@ -255,26 +320,13 @@ def verdict(reply: Reply, *, tool: bool) -> str:
     return ""
 
 
-async def _finished(turn: Turn, stack: AsyncExitStack, kept: bool, reply: Reply) -> None:
-    """Let go of the model's answer; an attempt that brought none settles nothing, and what came of it is kept."""
-    await stack.aclose()
-    if not kept:
-        await _failed(turn, Outcome.INTERRUPTED if reply.words else Outcome.FAILED, reply.words)
-
-
 async def _failed(turn: Turn, outcome: Outcome = Outcome.FAILED, said: str = "") -> None:
     """Put on record that an attempt brought no answer; if it cannot be kept, the message is unanswered anyhow."""
     with suppress(StoreError):
         await turn.failed(outcome, said)
 
 
-async def _closing(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
-    async with stack:
-        async for chunk in chunks:
-            yield chunk
-
-
-async def _again(body: bytes) -> AsyncIterator[bytes]:
+async def _again(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
 
 

@@ -42,7 +42,17 @@ NOT_UP = frozenset(
     }
 )
 NOT_UP_PREFIXES = ("adjourn-", "x-forwarded-", "sec-fetch-")
-BACK = frozenset({"cache-control", "content-type", "request-id", "retry-after", "x-request-id", "x-should-retry"})
+BACK = frozenset(
+    {
+        "cache-control",
+        "content-type",
+        "request-id",
+        "retry-after",
+        "retry-after-ms",
+        "x-request-id",
+        "x-should-retry",
+    }
+)
 BACK_PREFIXES = ("anthropic-", "openai-", "x-ratelimit-")
 
 CONVERSATION = ("adjourn-conversation", "x-openwebui-chat-id", "chatui-conversation-id")

@@ -4,24 +4,47 @@ import re
 from collections.abc import Iterator
 
 _END = re.compile(rb"\r?\n\r?\n|\r\r")
+_ACROSS = 3
+"""How many bytes of an event's end may have come before the last one of it."""
+
+EVENT_BYTES = 1024 * 1024
+"""A longer event is passed on in pieces as they come, so that it need not be kept."""
+
+
+class Piece(bytes):
+    """A part of an event that is too long to be read."""
 
 
 class Events:
-    """Cuts a stream of bytes into events, each with the blank line that ends it; the bytes stay as they are."""
+    """Cuts a stream of bytes into events, each with the blank line that ends it; the bytes stay as they are.
+
+    Of an event of more than `EVENT_BYTES` the pieces are yielded, each a `Piece`.
+    """
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._seen = 0
+        self._long = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the events that these bytes complete."""
+        """Yield the events that these bytes complete, and what has come of one that is too long."""
         self._rest += data
-        while found := _END.search(self._rest, max(0, self._seen - 3)):
-            event = bytes(self._rest[: found.end()])
-            del self._rest[: found.end()]
-            self._seen = 0
-            yield event
+        while found := _END.search(self._rest, max(0, self._seen - _ACROSS)):
+            event = self._taken(found.end())
+            yield Piece(event) if self._long or len(event) > EVENT_BYTES else event
+            self._long = False
         self._seen = len(self._rest)
+        if self._long or self._seen > EVENT_BYTES:
+            self._long = True
+            if self._seen > _ACROSS:
+                yield Piece(self._taken(self._seen - _ACROSS))
+                self._seen = len(self._rest)
+
+    def _taken(self, size: int) -> bytes:
+        event = bytes(self._rest[:size])
+        del self._rest[:size]
+        self._seen = 0
+        return event
 
     def rest(self) -> bytes:
         """Return what has come of an event that is not complete."""
