@@ -44,7 +44,7 @@ from adjourn.store.verify import verify
 from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
 from adjourn.version import __version__
 from adjourn.web.log import LEVELS
-from adjourn.web.serve import Serving, serve
+from adjourn.web.serve import ON_STORE_FAILURE, REFUSE, Serving, serve
 from adjourn.web.stopping import STOP_SECONDS
 
 T = TypeVar("T")
@@ -137,6 +137,7 @@ def _defaults(group: click.Group, found: Mapping[str, Any]) -> dict[str, Any]:
 @setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True)
 @setting("busy-timeout", type=SECONDS, default=BUSY_SECONDS, show_default=True)
 @setting("stop-timeout", type=SECONDS, default=STOP_SECONDS, show_default=True)
+@setting("on-store-failure", type=click.Choice(ON_STORE_FAILURE), default=REFUSE, show_default=True)
 @setting("log-level", type=click.Choice(list(LEVELS)), default="info", show_default=True)
 @_db
 @_policy
@@ -163,6 +164,7 @@ def serve_command(db: str, policy: Path | None, mode: str | None, host: str, por
         busy_seconds=options["busy_timeout"],
         stop_seconds=options["stop_timeout"],
         log_level=options["log_level"],
+        on_store_failure=options["on_store_failure"],
     )
 
     def started(address: str) -> None:

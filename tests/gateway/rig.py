@@ -298,6 +298,7 @@ async def rig(
     timeouts: Timeouts | None = None,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
+    pass_unkept: bool = False,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a gateway in front of this model. `options` are the host's."""
@@ -314,7 +315,7 @@ async def rig(
                 yield host, {openai_chat.NAME: upstream, anthropic.NAME: upstream}
             await upstream.close()
 
-        app = create_app(opened, guard or Guard(), watch=watch, stopping=stopping)
+        app = create_app(opened, guard or Guard(), watch=watch, stopping=stopping, pass_unkept=pass_unkept)
         url = await stack.enter_async_context(here(app))
         session = aiohttp.ClientSession(
             skip_auto_headers=("User-Agent", "Accept"), connector=aiohttp.TCPConnector(limit=0)

@@ -1,6 +1,7 @@
 """The library: conversations, decisions and words, for whoever has the sockets and calls the model."""
 
 from adjourn.host.host import Host
+from adjourn.host.known_ends import Closed
 from adjourn.host.turn import Manner, Turn
 
-__all__ = ["Host", "Manner", "Turn"]
+__all__ = ["Closed", "Host", "Manner", "Turn"]

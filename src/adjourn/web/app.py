@@ -51,22 +51,26 @@ def create_app(
     demo: bool = False,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
+    pass_unkept: bool = False,
 ) -> ASGIApp:
     """Return the server.
 
     `opened` gives the host (none in mode off), and the upstreams by the name of their wire, for as long as it runs.
-    `watch`: who is told what happens; `stopping`: by which it is told that it is to stop.
+    `watch`: who is told what happens; `stopping`: by which it is told that it is to stop; `pass_unkept`: what the store
+    cannot keep passes unjudged, and is not refused.
     """
     from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
 
     watching, stops = watch or Watch(), stopping or Stopping()
+    unkept = watching.unkept if pass_unkept else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with opened() as (host, upstreams):
             seen = replace(host, store=watching.store(host.store)) if host else None
             app.state.gateways = {
-                name: _gateway(name, seen, watching.upstream(upstream)) for name, upstream in upstreams.items()
+                name: replace(_gateway(name, seen, watching.upstream(upstream)), unkept=unkept)
+                for name, upstream in upstreams.items()
             }
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops

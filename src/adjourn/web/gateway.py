@@ -4,10 +4,11 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from adjourn.core.errors import ClientError, StoreError, UpstreamError
 from adjourn.core.events import Outcome
 from adjourn.core.machine import Finish
-from adjourn.host import Host, Manner, Turn
+from adjourn.host import Closed, Host, Manner, Turn
 from adjourn.upstream.client import Answered, Upstream, UpstreamLate
 from adjourn.web import headers
 from adjourn.web.guard import BODY_BYTES
@@ -26,6 +27,7 @@ from adjourn.wire import sse
 from adjourn.wire.interface import Wire
 from adjourn.wire.reply import Reply
 from adjourn.wire.request import ASSISTANT
+from adjourn.wire.request import Request as Asked
 from adjourn.wire.side import CLOSES
 
 PING_SECONDS = 5.0
@@ -39,6 +41,7 @@ READ_BYTES = 8 * 1024 * 1024
 STREAM_BYTES = 8 * READ_BYTES
 """The same for a streamed answer, in which a word comes with a hundred bytes around it."""
 RETRY_AFTER = {"Retry-After": "1"}
+UNJUDGED = {"Adjourn-Unjudged": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
 SENT_AGAIN = "the message was sent again, and is answered there"
 NOT_KEPT = "what was written could not be kept just now; please try again"
@@ -54,7 +57,8 @@ class Gateway:
     """One vendor's wire in front of a model. Without a host (mode off) everything passes.
 
     `forms`: the form of guidance that a model takes, by its name, where models differ. `running`: the attempts that are
-    under way in this process, by conversation and message: what is done once the client has given one up.
+    under way in this process, by conversation and message: what is done once the client has given one up. `unkept`: is
+    told what passes although the store cannot keep it (a message, or an answer); None: it does not pass.
     """
 
     host: Host | None
@@ -62,6 +66,7 @@ class Gateway:
     manner: Manner
     forms: Callable[[str], str] | None = None
     running: dict[tuple[str, str], asyncio.Future[None]] = field(default_factory=dict)
+    unkept: Callable[[str], None] | None = None
 
     @property
     def wire(self) -> Wire:
@@ -78,8 +83,9 @@ class Gateway:
             return refused(self.wire, 400, str(error))
         if self.host is None or asked.newest < 0:
             return await self.passed(request, self.wire.PATH, body)
+        host = self.host
         try:
-            turn = await self.host.begin(
+            turn = await host.begin(
                 scope=headers.scope(request, asked.user),
                 request=asked,
                 conversation=headers.conversation(request),
@@ -87,10 +93,22 @@ class Gateway:
                 manner=replace(self.manner, form=self.forms(asked.model)) if self.forms else self.manner,
             )
             if turn.refused:
-                return closed_before(turn)
+                return closed_before(self.wire, turn.closed)
             return await self.attempt(turn, request)
         except StoreError:
-            return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
+            if self.unkept is None:
+                return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
+            return await self.unjudged(host, asked, request, self.unkept)
+
+    async def unjudged(self, host: Host, asked: Asked, request: Request, told: Callable[[str], None]) -> Response:
+        """Pass a request on whose turn cannot be kept; below an end it is refused as ever."""
+        scope, named = headers.scope(request, asked.user), headers.conversation(request)
+        closed = await host.closed(scope=scope, request=asked, conversation=named)
+        if closed is not None:
+            return closed_before(self.wire, closed)
+        told("message")
+        stack = AsyncExitStack()
+        return await self._back(self.sent(asked.body, request, stack), request, stack, UNJUDGED)
 
     async def through(self, request: Request, path: str) -> Response:
         """Pass a request that is neither judged nor recorded, whatever it is."""
@@ -104,15 +122,27 @@ class Gateway:
     async def passed(self, request: Request, path: str, body: bytes | None) -> Response:
         """Pass a request that is not judged."""
         stack = AsyncExitStack()
+        asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
+        return await self._back(stack.enter_async_context(asking), request, stack)
+
+    async def _back(
+        self,
+        asking: Awaitable[Answered],
+        request: Request,
+        stack: AsyncExitStack,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
+        """Return the model's answer as it comes, whatever it is."""
         try:
             async with while_there(request.receive):
-                asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
-                answer = await stack.enter_async_context(asking)
+                answer = await asking
         except UpstreamError as error:
+            await stack.aclose()
             return unreachable(self.wire, error)
         except ClientGone:
+            await stack.aclose()
             return Response()
-        return Stream(answer.chunks, answer.status, headers.back(answer.headers), stack.aclose)
+        return Stream(answer.chunks, answer.status, headers.back(answer.headers) | dict(more), stack.aclose)
 
     async def attempt(self, turn: Turn, request: Request) -> Response:
         """Have the message answered. A client that sends it again by itself has given up the attempt before."""
@@ -208,7 +238,8 @@ class Gateway:
             await _failed(turn)
             return Response(self.wire.with_object(body, turn.object), answer.status, back)
         reply = self.wire.read_reply(body) if len(body) <= READ_BYTES else Reply(unread=True)
-        await settled(turn, reply)
+        if not await self.settle(turn, reply):
+            back |= UNJUDGED
         if turn.object is not None or turn.say is not None:
             body = self.wire.with_object(body, turn.object, turn.say or "")
         return Response(body, headers=back)
@@ -251,6 +282,18 @@ class Gateway:
                     if reply.over or sum(map(len, held)) > ENDING_BYTES:
                         break
 
+    async def settle(self, turn: Turn, reply: Reply) -> bool:
+        """Have an answer committed; return whether it was. Raises StoreError if it may not pass all the same."""
+        try:
+            await settled(turn, reply)
+        except StoreError:
+            if self.unkept is None:
+                raise
+            self.unkept("answer")
+            turn.warned, turn.say = False, None
+            return False
+        return True
+
     def read(self, events: Iterator[bytes], reply: Reply, held: list[bytes]) -> bytes:
         """Read events up to the last of the answer. Return those that may pass; the others are held."""
         ready = b""
@@ -270,7 +313,7 @@ class Gateway:
 
     async def kept(self, streaming: "Streaming") -> AsyncIterator[bytes]:
         """Have the answer committed; while that takes long, say that the host is still there."""
-        keeping = streaming.keeping = asyncio.ensure_future(settled(streaming.turn, streaming.reply))
+        keeping = streaming.keeping = asyncio.ensure_future(self.settle(streaming.turn, streaming.reply))
         while not (await asyncio.wait([keeping], timeout=PING_SECONDS))[0]:
             yield self.wire.PING
         await keeping
@@ -296,7 +339,7 @@ class Streaming:
     stack: AsyncExitStack
     given_up: asyncio.Future[None]
     reply: Reply = field(default_factory=Reply)
-    keeping: asyncio.Future[None] | None = None
+    keeping: asyncio.Future[bool] | None = None
 
 
 async def settled(turn: Turn, reply: Reply) -> None:
@@ -365,10 +408,10 @@ def unreachable(wire: Wire, error: UpstreamError, turn: Turn | None = None) -> R
     return Response(wire.error_of(str(error), status, adjourn=turn.object if turn else None), status, media_type=JSON)
 
 
-def closed_before(turn: Turn) -> Response:
+def closed_before(wire: Wire, closed: Closed) -> Response:
     """Return the refusal of a message below an end: 400 is the one status that no client retries (WIRE)."""
-    body = turn.manner.wire.error_of(turn.say or "", 400, code="conversation_ended", adjourn=turn.object)
-    told = {**NEVER_AGAIN, "Adjourn-Stage": "ENDED", "Adjourn-Conversation": turn.conversation}
+    body = wire.error_of(closed.say, 400, code="conversation_ended", adjourn=closed.told)
+    told = {**NEVER_AGAIN, "Adjourn-Stage": "ENDED", "Adjourn-Conversation": closed.conversation}
     return Response(body, 400, told, media_type=JSON)
 
 

@@ -37,6 +37,10 @@ from adjourn.wire.interface import Wire
 
 DEMO = "adjourn-demo"
 
+REFUSE, PASS = "refuse", "pass"
+ON_STORE_FAILURE = (REFUSE, PASS)
+"""What becomes of a message that the store cannot keep: 503, or it goes to the model unjudged."""
+
 SWITCH_SECONDS = 0.0005
 """How long one thread of ours may keep the others waiting: the writer of the store must not hold up the event loop."""
 
@@ -48,7 +52,7 @@ class Serving:
     `upstream`, `anthropic_upstream`: the addresses of models that speak Chat Completions and Anthropic Messages; with
     neither, the demo assistant speaks both. `keep_ms`: how long conversations are kept, in milliseconds; None: until
     somebody erases them. `busy_seconds`: how long a write waits for another process's; `stop_seconds`: how long, at a
-    stop, what runs is waited for; `log_level`: a key of `log.LEVELS`.
+    stop, what runs is waited for; `log_level`: a key of `log.LEVELS`; `on_store_failure`: one of `ON_STORE_FAILURE`.
     """
 
     db: str
@@ -68,6 +72,7 @@ class Serving:
     busy_seconds: float = BUSY_SECONDS
     stop_seconds: float = STOP_SECONDS
     log_level: str = "info"
+    on_store_failure: str = REFUSE
 
     @property
     def demo(self) -> bool:
@@ -146,7 +151,15 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
 
     guard = Guard(hosts=serving.hosts, origins=serving.origins)
     model = serving.model or (DEMO if serving.demo else "")
-    return create_app(opened, guard, model=model, demo=serving.demo, watch=watch, stopping=stopping)
+    return create_app(
+        opened,
+        guard,
+        model=model,
+        demo=serving.demo,
+        watch=watch,
+        stopping=stopping,
+        pass_unkept=serving.on_store_failure == PASS,
+    )
 
 
 def manner(url: str) -> Manner:
