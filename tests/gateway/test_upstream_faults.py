@@ -17,6 +17,7 @@ from adjourn.core.events import Answer, AttemptEnded, Ended, Event, ForkReplied,
 from adjourn.core.machine import Finish
 from adjourn.upstream.client import Timeouts
 from adjourn.web import gateway
+from adjourn.web.streaming import ClientGone, while_there
 from adjourn.wire import sse
 from tests.gateway.rig import BAD, CALM, Chat, Recording, Reply, Rig, rig, until
 from tests.models import FORK, WARNS, WRITERS, Asked, Fault, Said, scripted
@@ -466,6 +467,25 @@ async def test_a_librarys_retry_stops_the_attempt_before_it(wire: str, stream: b
             assert await outcomes(served) == [Outcome.CANCELLED]
         assert len(await found(served, UserReceived)) == 2
         assert await served.verified() == 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_client_that_gives_up_just_when_its_answer_is_there_cancels_nothing_else(late: bool) -> None:
+    given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async with while_there(receive, given_up):
+        if not late:
+            given_up.set_result(None)
+    if late:
+        given_up.set_result(None)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    with pytest.raises(ClientGone):
+        async with while_there(receive, given_up):
+            await asyncio.Event().wait()
 
 
 # Much, long, and slow.

@@ -25,11 +25,11 @@ async def while_there(receive: Receive, given_up: asyncio.Future[None] | None = 
     assert within is not None
     watch = asyncio.ensure_future(receive())
     watched: list[asyncio.Future[Any]] = [watch, given_up] if given_up is not None else [watch]
-    left = False
+    left = over = False
 
-    def leave(_: object) -> None:
+    def leave(_: object) -> None:  # it may be on its way when what runs within is over
         nonlocal left
-        if not left:
+        if not left and not over:
             left = True
             within.cancel()
 
@@ -42,6 +42,7 @@ async def while_there(receive: Receive, given_up: asyncio.Future[None] | None = 
             raise ClientGone("the client went away") from None
         raise
     finally:
+        over = True
         for one in watched:
             one.remove_done_callback(leave)
         watch.cancel()
