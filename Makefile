@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: test serve check docs picture bench clean
+.PHONY: test serve check docs picture bench bench-others soak clean
 .DEFAULT_GOAL := serve
 
 $(READY): pyproject.toml constraints.txt
@@ -39,5 +39,14 @@ bench: $(READY)
 	$(BIN)/python -m bench.replay
 	$(BIN)/python -m bench.gateway
 
+# The gateway beside others that install from a package index, in a venv of its own; what does not start is named.
+bench-others: $(READY)
+	test -x .venv-others/bin/python || $(PYTHON) -m venv .venv-others
+	$(BIN)/python -m bench.others .venv-others
+
+# Servers, faulty models and all kinds of clients for SOAK_MINUTES; fails with what did not hold.
+soak: $(READY)
+	$(BIN)/python -m bench.soak
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-others

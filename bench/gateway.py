@@ -1,4 +1,4 @@
-"""The gateway beside a bare pass-through of the same parts: added latency, and requests a second at 32 clients.
+"""The gateway beside a bare pass-through of the same parts, on both wires, plain and streamed.
 
 Model, pass-through and gateway are processes of their own; each pair of measurements is taken in turn, in one run.
 """
@@ -6,15 +6,17 @@ Model, pass-through and gateway are processes of their own; each pair of measure
 import asyncio
 import json
 import multiprocessing
+import os
 import socket
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import uvicorn
@@ -29,56 +31,111 @@ from adjourn.web import headers
 from adjourn.web.serve import SWITCH_SECONDS, Serving, application
 
 CLIENTS, ROUNDS, SECONDS, ONE_BY_ONE = 32, 3, 3.0, 200
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [
+PACED_STREAMS, PACED_CHUNKS, PACE_SECONDS = 200, 50, 0.02
+HISTORY_BYTES = 100_000
+STALL_MS = 40.0
+"""What Nagle's algorithm and a delayed acknowledgement would add to a piece (RFC 9293, section 3.7.4)."""
+PATHS: Mapping[str, str] = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
+WORDS = "It is nine o'clock. " * 10
+
+
+def _event(data: Mapping[str, Any], name: str = "") -> bytes:
+    return (f"event: {name}\n".encode() if name else b"") + b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def _chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return _event({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices})
+
+
+def _named(kind: str, **fields: Any) -> bytes:
+    return _event({"type": kind, **fields}, kind)
+
+
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None}
+USAGE = {"input_tokens": 9, "output_tokens": 50}
+
+
+class Answer(NamedTuple):
+    """What the model says on a wire: plain, or the first events of a stream, one with words, and the last."""
+
+    plain: bytes
+    first: Sequence[bytes]
+    words: bytes
+    last: Sequence[bytes]
+
+    def events(self, count: int) -> list[bytes]:
+        return [*self.first, *[self.words] * count, *self.last]
+
+
+ANSWERS: Mapping[str, Answer] = {
+    "/v1/chat/completions": Answer(
+        json.dumps(
             {
-                "index": 0,
-                "message": {"role": "assistant", "content": "It is nine o'clock. " * 10},
-                "finish_reason": "stop",
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m",
+                "choices": [
+                    {"index": 0, "message": {"role": "assistant", "content": WORDS}, "finish_reason": "stop"},
+                ],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 50, "total_tokens": 59},
             }
+        ).encode(),
+        [],
+        _chunk({"content": "word "}),
+        [_chunk({}, "stop"), b"data: [DONE]\n\n"],
+    ),
+    "/v1/messages": Answer(
+        json.dumps(
+            {**MESSAGE, "content": [{"type": "text", "text": WORDS}], "stop_reason": "end_turn", "usage": USAGE}
+        ).encode(),
+        [
+            _named("message_start", message={**MESSAGE, "content": [], "stop_reason": None, "usage": USAGE}),
+            _named("content_block_start", index=0, content_block={"type": "text", "text": ""}),
         ],
-        "usage": {"prompt_tokens": 9, "completion_tokens": 50, "total_tokens": 59},
-    }
-).encode()
-CHUNKS = [
-    b"data: "
-    + json.dumps(
-        {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-    ).encode()
-    + b"\n\n"
-    for choice in [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}] * 20
-    + [{"index": 0, "delta": {}, "finish_reason": "stop"}]
-] + [b"data: [DONE]\n\n"]
+        _named("content_block_delta", index=0, delta={"type": "text_delta", "text": "word "}),
+        [
+            _named("content_block_stop", index=0),
+            _named("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage=USAGE),
+            _named("message_stop"),
+        ],
+    ),
+}
 
 
 def model() -> Starlette:
-    """A model that answers at once."""
+    """A model that answers at once, or, if its name is `paced`, a piece each 20 ms."""
 
-    async def chat(request: Request) -> Response:
-        if json.loads(await request.body()).get("stream"):
+    async def answer(request: Request) -> Response:
+        said, answer = json.loads(await request.body()), ANSWERS[request.url.path]
 
-            async def stream() -> Any:
-                for chunk in CHUNKS:
-                    yield chunk
+        async def stream() -> Any:
+            paced = said["model"] == "paced"
+            for event in answer.events(PACED_CHUNKS if paced else 20):
+                yield event
+                if paced:
+                    await asyncio.sleep(PACE_SECONDS)
 
+        if said.get("stream"):
             return StreamingResponse(stream(), media_type="text/event-stream")
-        return Response(ANSWER, media_type="application/json")
+        return Response(answer.plain, media_type="application/json")
 
-    return Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+    async def models(_: Request) -> Response:
+        listed = [{"id": "gpt-4o", "object": "model", "created": 1, "owned_by": "bench"}]
+        return Response(json.dumps({"object": "list", "data": listed}), media_type="application/json")
+
+    routes = [Route(path, answer, methods=["POST"]) for path in ANSWERS]
+    return Starlette(routes=[*routes, Route("/v1/models", models)])
 
 
 def bare(upstream: str) -> Starlette:
     """A pass-through that does nothing else."""
     client = Upstream(upstream)
 
-    async def chat(request: Request) -> Response:
+    async def passed(request: Request) -> Response:
         body = await request.body()
-        asking = client.ask("POST", "/chat/completions", body, headers.upward(request))
+        asking = client.ask("POST", request.url.path.removeprefix("/v1"), body, headers.upward(request))
         answer = await asking.__aenter__()
 
         async def stream() -> Any:
@@ -88,21 +145,33 @@ def bare(upstream: str) -> Starlette:
 
         return StreamingResponse(stream(), status_code=answer.status, headers=headers.back(answer.headers))
 
-    return Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+    return Starlette(routes=[Route(path, passed, methods=["POST"]) for path in ANSWERS])
 
 
 def gateway(upstream: str, db: str) -> Any:
     """Adjourn, with its store and the lexical layer, as `adjourn serve` sets it up."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    return application(Serving(db=db, policy=Policy(), upstream=upstream))
+    return application(Serving(db=db, policy=Policy(), upstream=upstream, anthropic_upstream=upstream))
 
 
 def _run(app: Callable[..., Any], arguments: tuple[Any, ...], port: int) -> None:
     uvicorn.run(app(*arguments), port=port, log_level="error", access_log=False)
 
 
+class Server(str):
+    """The address of a process that serves an application; `pid`: which it is."""
+
+    pid: int
+
+    @property
+    def mib(self) -> float:
+        """How much memory it has."""
+        rows = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(row.split()[1]) / 1024 for row in rows if row.startswith("VmRSS"))
+
+
 @contextmanager
-def serving(app: Callable[..., Any], *arguments: Any) -> Iterator[str]:
+def serving(app: Callable[..., Any], *arguments: Any) -> Iterator[Server]:
     """A process that serves an application; yields its address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -117,27 +186,44 @@ def serving(app: Callable[..., Any], *arguments: Any) -> Iterator[str]:
         except OSError:
             time.sleep(0.05)
     try:
-        yield f"http://127.0.0.1:{port}/v1"
+        server = Server(f"http://127.0.0.1:{port}/v1")
+        server.pid = process.pid or os.getpid()
+        yield server
     finally:
         process.terminate()
         process.join()
 
 
-def body(stream: bool, client: int, number: int) -> bytes:
-    """A first message, another each time."""
-    messages = [{"role": "user", "content": f"Hello from {client}, what time is it in Lisbon today? ({number})"}]
-    return json.dumps({"model": "m", "messages": messages, "stream": stream}).encode()
+class Asks(NamedTuple):
+    """What is asked of a server."""
+
+    wire: str
+    stream: bool
+    model: str = "m"
+    history: int = 0
+
+    def body(self, client: int, number: int) -> bytes:
+        """A first message, another each time; or one below a history of so many bytes."""
+        words = f"Hello from {client}, what time is it in Lisbon today? ({number})"
+        messages = [{"role": "user", "content": words}]
+        if self.history:
+            said = "word " * 200
+            turns = [{"role": "user", "content": said}, {"role": "assistant", "content": said}]
+            messages = [*turns * (self.history // 2_000), *messages]
+        asked = {"model": self.model, "max_tokens": 99, "messages": messages, "stream": self.stream}
+        return json.dumps(asked).encode()
 
 
-async def ask(session: aiohttp.ClientSession, url: str, data: bytes) -> None:
-    async with session.post(
-        f"{url}/chat/completions", data=data, headers={"Content-Type": "application/json"}
-    ) as answer:
+async def ask(session: aiohttp.ClientSession, url: str, asks: Asks, client: int = 0, number: int = 0) -> list[float]:
+    """Ask, and return when the pieces came, in milliseconds from the question on."""
+    address, began = url.removesuffix("/v1") + PATHS[asks.wire], time.perf_counter()
+    data, sent = asks.body(client, number), {"Content-Type": "application/json", "Authorization": "Bearer sk-bench"}
+    async with session.post(address, data=data, headers=sent) as answer:
         assert answer.status == 200, await answer.text()
-        await answer.read()
+        return [(time.perf_counter() - began) * 1000 async for _ in answer.content.iter_any()]
 
 
-async def rate(url: str, stream: bool) -> float:
+async def rate(url: str, asks: Asks) -> float:
     """Requests a second with 32 clients."""
     done, until = 0, time.perf_counter() + SECONDS
 
@@ -145,7 +231,7 @@ async def rate(url: str, stream: bool) -> float:
         nonlocal done
         turn = 0
         while time.perf_counter() < until:
-            await ask(session, url, body(stream, number, turn))
+            await ask(session, url, asks, number, turn)
             done, turn = done + 1, turn + 1
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -153,37 +239,83 @@ async def rate(url: str, stream: bool) -> float:
     return done / SECONDS
 
 
-async def latency(url: str, stream: bool) -> float:
+async def whole(url: str, asks: Asks) -> float:
     """The median milliseconds of a request, one client."""
-    times = []
+    return statistics.median([times[-1] for times in await _one_by_one(url, asks)])
+
+
+async def first(url: str, asks: Asks) -> float:
+    """The median milliseconds to the first byte of an answer, one client."""
+    return statistics.median([times[0] for times in await _one_by_one(url, asks)])
+
+
+async def longest(url: str, asks: Asks) -> float:
+    """The longest of the medians of what one piece waits for the one before it, one client, in milliseconds."""
+    found = await _one_by_one(url, asks)
+    return statistics.median(max([after - before for before, after in pairwise(times)], default=0) for times in found)
+
+
+async def _one_by_one(url: str, asks: Asks) -> list[list[float]]:
     async with aiohttp.ClientSession() as session:
-        for number in range(ONE_BY_ONE):
-            began = time.perf_counter()
-            await ask(session, url, body(stream, 0, number))
-            times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(times)
+        return [await ask(session, url, asks, 0, number) for number in range(ONE_BY_ONE)]
+
+
+async def paced(url: str, asks: Asks) -> float:
+    """The 99th percentile of what a piece is late by, 200 streams at once, in milliseconds."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        found = await asyncio.gather(*(ask(session, url, asks, number) for number in range(PACED_STREAMS)))
+    late = sorted(
+        max(0.0, after - before - PACE_SECONDS * 1000) for times in found for before, after in pairwise(times)
+    )
+    return late[len(late) * 99 // 100]
+
+
+Measure = Callable[[str, Asks], Coroutine[Any, Any, float]]
+
+
+def both(measure: Measure, asks: Asks, bare: str, judged: str, rounds: int = ROUNDS) -> list[tuple[float, float]]:
+    """Measure the one and the other in turn."""
+    return [(asyncio.run(measure(bare, asks)), asyncio.run(measure(judged, asks))) for _ in range(rounds)]
+
+
+def report(bare: str, judged: Server) -> None:
+    """Print what the gateway costs on each wire."""
+    for wire in PATHS:
+        for stream in (False, True):
+            name, asks = f"{wire:<8} {'streamed' if stream else 'plain':<8}", Asks(wire, stream)
+            rates = both(rate, asks, bare, judged)
+            ratio = statistics.median(ours / theirs for theirs, ours in rates)
+            print(
+                f"{name} {CLIENTS} clients: bare {rates[-1][0]:,.0f}/s, gateway {rates[-1][1]:,.0f}/s,"
+                f" {ratio:.2f} of it"
+            )
+            added(f"{name} one client", whole, asks, bare, judged)
+            if stream:
+                added(f"{name} first byte", first, asks, bare, judged)
+                stall = asyncio.run(longest(judged, asks))
+                print(f"{name} longest wait for a piece {stall:.2f} ms{', A STALL' if stall >= STALL_MS else ''}")
+        added(f"{wire:<8} a history of 100 KB", whole, Asks(wire, False, history=HISTORY_BYTES), bare, judged)
+        found = both(paced, Asks(wire, True, "paced"), bare, judged)
+        ratio = statistics.median(ours / max(theirs, 0.01) for theirs, ours in found)
+        print(
+            f"{wire:<8} {PACED_STREAMS} streams, a piece each {PACE_SECONDS * 1000:.0f} ms: late by (p99)"
+            f" bare {found[-1][0]:.2f} ms, gateway {found[-1][1]:.2f} ms, {ratio:.2f} of it"
+        )
+    print(f"memory after all that: {judged.mib:.0f} MiB")
+
+
+def added(name: str, measure: Measure, asks: Asks, bare: str, judged: str) -> None:
+    """Print what the gateway adds to a median."""
+    waits = both(measure, asks, bare, judged)
+    more = statistics.median(ours - theirs for theirs, ours in waits)
+    print(f"{name}: bare p50 {waits[-1][0]:.2f} ms, gateway {waits[-1][1]:.2f} ms, {more:+.2f} ms")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, serving(model) as upstream:
         db = f"sqlite:///{Path(folder) / 'bench.db'}"
         with serving(bare, upstream) as through, serving(gateway, upstream, db) as judged:
-            for stream in (False, True):
-                name = "streamed" if stream else "plain"
-                rates = [(asyncio.run(rate(through, stream)), asyncio.run(rate(judged, stream))) for _ in range(ROUNDS)]
-                ratio = statistics.median(ours / theirs for theirs, ours in rates)
-                print(
-                    f"{name:<8} {CLIENTS} clients: bare {rates[-1][0]:,.0f}/s,"
-                    f" gateway {rates[-1][1]:,.0f}/s, {ratio:.2f} of it"
-                )
-                waits = [
-                    (asyncio.run(latency(through, stream)), asyncio.run(latency(judged, stream))) for _ in range(ROUNDS)
-                ]
-                added = statistics.median(ours - theirs for theirs, ours in waits)
-                print(
-                    f"{name:<8} one client: bare p50 {waits[-1][0]:.2f} ms,"
-                    f" gateway {waits[-1][1]:.2f} ms, {added:+.2f} ms"
-                )
+            report(through, judged)
 
 
 if __name__ == "__main__":

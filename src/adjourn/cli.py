@@ -48,7 +48,7 @@ from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS,
 from adjourn.version import __version__
 from adjourn.web.doctor import Finding, State, examine
 from adjourn.web.log import LEVELS
-from adjourn.web.serve import Serving, serve
+from adjourn.web.serve import ON_STORE_FAILURE, REFUSE, Serving, serve
 from adjourn.web.stopping import STOP_SECONDS
 
 T = TypeVar("T")
@@ -145,6 +145,7 @@ SERVED = (
     setting("fork-timeout", type=SECONDS, default=FORK_SECONDS, show_default=True),
     setting("busy-timeout", type=SECONDS, default=BUSY_SECONDS, show_default=True),
     setting("stop-timeout", type=SECONDS, default=STOP_SECONDS, show_default=True),
+    setting("on-store-failure", type=click.Choice(ON_STORE_FAILURE), default=REFUSE, show_default=True),
     setting("log-level", type=click.Choice(list(LEVELS)), default="info", show_default=True),
     _db,
     _policy,
@@ -185,6 +186,7 @@ def _serving(file: SettingsFile, *, db: str, policy: Path | None, mode: str | No
         busy_seconds=options["busy_timeout"],
         stop_seconds=options["stop_timeout"],
         log_level=options["log_level"],
+        on_store_failure=options["on_store_failure"],
     )
 
 

@@ -47,6 +47,7 @@ SETTINGS: Mapping[str, str] = {
     "fork-timeout": "how long to wait for the model's word whether to close, in seconds; then it goes on",
     "busy-timeout": "how long a write waits for another process that writes to the database, in seconds",
     "stop-timeout": "how long requests that run are waited for when the server is stopped, in seconds",
+    "on-store-failure": "refuse (503) or pass: what becomes of a message that cannot be kept; pass lets it go unjudged",
     "log-level": "debug (each request too), info, warning or error",
 }
 """Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file.

@@ -302,6 +302,7 @@ async def rig(
     timeouts: Timeouts | None = None,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
+    pass_unkept: bool = False,
     **options: Any,
 ) -> AsyncIterator[Rig]:
     """Run a gateway in front of this model. `options` are the host's."""
@@ -321,7 +322,7 @@ async def rig(
                 yield host, {Named(name="stub", wire=wire, url=upstream.url): upstream for wire in WIRES}
             await upstream.close()
 
-        app = create_app(opened, guard or Guard(), names=names, watch=watch, stopping=stopping)
+        app = create_app(opened, guard or Guard(), names=names, watch=watch, stopping=stopping, pass_unkept=pass_unkept)
         url = await stack.enter_async_context(here(app))
         session = aiohttp.ClientSession(
             skip_auto_headers=("User-Agent", "Accept"), connector=aiohttp.TCPConnector(limit=0)

@@ -2,6 +2,7 @@
 
 from adjourn.host.aside import Aside
 from adjourn.host.host import Host
+from adjourn.host.known_ends import Closed
 from adjourn.host.turn import Manner, Turn
 
-__all__ = ["Aside", "Host", "Manner", "Turn"]
+__all__ = ["Aside", "Closed", "Host", "Manner", "Turn"]

@@ -83,6 +83,12 @@ class Beginning:
             return None
         if self.turn.ended and not self.turn.refused:
             await self.turn.read_closing_words()
+        self.turn.remember()
+        return self.turn
+
+    async def look(self) -> Turn:
+        """Return the turn as it would be if it could be kept; nothing is written."""
+        await self.host.store.see(self.conversation, self.decide)
         return self.turn
 
     def decide(self, tree: Tree) -> Facts:
@@ -210,10 +216,11 @@ class Beginning:
         turn = self.turn
         turn.refused = True
         turn.say = words()["refusal"]
-        for node in known:
+        for index, node in enumerate(known):
             for end in facts.after.ended.values():
                 if node in (end.answer, end.node):
                     turn.close(end)
+                    turn.closed_at = index if node == end.node else index - 1
         turn.ended, turn.stage = True, Stage.ENDED
         held = next((event for event in reversed(facts) if isinstance(event, Held)), None)
         if held is not None:

@@ -13,13 +13,14 @@ from adjourn.core.decide import mode
 from adjourn.core.errors import ClientError, StoreError
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
-from adjourn.core.reading import RiskKind
+from adjourn.core.reading import Flag, RiskKind
 from adjourn.core.tree import Tree
 from adjourn.host import lines
 from adjourn.host.aside import Aside, aside
 from adjourn.host.beginning import Beginning
 from adjourn.host.identify import Recogniser
 from adjourn.host.inherit import closed_in, inherited
+from adjourn.host.known_ends import Closed, KnownEnds
 from adjourn.host.locate import altered, locate
 from adjourn.host.turn import Manner, Turn
 from adjourn.signals import Detectors, local
@@ -43,6 +44,7 @@ class Host:
     secret: bytes
     manner: Manner = field(default_factory=Manner)
     country: str | None = None
+    ends: KnownEnds = field(default_factory=KnownEnds)
 
     @classmethod
     @asynccontextmanager
@@ -87,28 +89,9 @@ class Host:
         asked = request or manner.wire.parse(msgspec.json.encode({"messages": messages}))
         if asked.newest < 0:
             raise ClientError("there is no message of a user in `messages`")
-        external = None if conversation is None or conversation in NEW else conversation
         recogniser = Recogniser(self.secret, scope)
         for _ in range(TRIES):
-            place = await locate(self.store, recogniser, asked, external)
-            inherits = None
-            if place.like:
-                closed = await closed_in(self.store, recogniser, place)
-                if closed is None:
-                    inherits = await inherited(self.store, self.policy, place.like, self.now())
-                place = closed or place.new()
-            altering = await altered(self.store, recogniser, place)
-            beginning = Beginning(
-                self,
-                manner,
-                asked,
-                place,
-                recogniser,
-                external=external,
-                retried=retried,
-                inherits=inherits,
-                altered=altering,
-            )
+            beginning = await self._beginning(recogniser, asked, conversation, manner, retried=retried)
             turn = await beginning.run()
             if turn is not None:
                 turn.details = details
@@ -124,6 +107,46 @@ class Host:
         """
         external = None if conversation is None or conversation in NEW else conversation
         return await aside(self.store, Recogniser(self.secret, scope), request, external, told=told)
+
+    async def closed(self, *, scope: str, request: Request, conversation: str | None = None) -> Closed | None:
+        """Return what to tell the client if a message that cannot be kept stands below an end; None: it does not.
+
+        Nothing is written. Where the store cannot be read either, it is answered from what this process has seen. A
+        clear sign of risk in the message is never below an end. The arguments are those of `begin`.
+        """
+        recogniser = Recogniser(self.secret, scope)
+        try:
+            beginning = await self._beginning(recogniser, request, conversation, self.manner, retried=False)
+            turn = await beginning.look()
+            return turn.closed if turn.refused else None
+        except StoreError:
+            risk = self.detectors.user(request.messages[request.newest].text).flags
+            return None if Flag.RISK_CLEAR in risk else self.ends.above(list(recogniser.elements(request)))
+
+    async def _beginning(
+        self, recogniser: Recogniser, asked: Request, conversation: str | None, manner: Manner, *, retried: bool
+    ) -> Beginning:
+        """Return the message at its place, before it is taken."""
+        external = None if conversation is None or conversation in NEW else conversation
+        place = await locate(self.store, recogniser, asked, external)
+        inherits = None
+        if place.like:
+            closed = await closed_in(self.store, recogniser, place)
+            if closed is None:
+                inherits = await inherited(self.store, self.policy, place.like, self.now())
+            place = closed or place.new()
+        altering = await altered(self.store, recogniser, place)
+        return Beginning(
+            self,
+            manner,
+            asked,
+            place,
+            recogniser,
+            external=external,
+            retried=retried,
+            inherits=inherits,
+            altered=altering,
+        )
 
     def now(self) -> int:
         """Return the time, in milliseconds since 1970."""

@@ -1,7 +1,7 @@
 """One turn, from a person's message to its answer or its end. No socket is opened, and no model is called, here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +15,7 @@ from adjourn.core.reading import Reading
 from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
+from adjourn.host.known_ends import Closed
 from adjourn.host.locate import Place
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
 from adjourn.store import Lookup, Sealed, sealed
@@ -45,10 +46,10 @@ class Manner:
 class Turn:
     """What stands after each step of a turn.
 
-    `ended`: the conversation is closed, and no model is called; `refused`: it was closed before, and the message was
-    not taken. `say`: the closing words, or what the host adds behind the answer. `support`: help lines to show, on a
-    turn that showed a sign of risk. `forks`: the model is to be asked `question` first. `details`: the client is told
-    the stage, but of a `quiet` hold never.
+    `ended`: the conversation is closed, and no model is called; `closed_at`: which element of the request was closed;
+    `refused`: it was closed before, and the message was not taken. `say`: the closing words, or what the host adds
+    behind the answer. `support`: help lines to show, on a turn that showed a sign of risk. `forks`: the model is to be
+    asked `question` first. `details`: the client is told the stage, but of a `quiet` hold never.
     """
 
     host: "Host"
@@ -67,6 +68,7 @@ class Turn:
     first_reading: Reading | None = None
     template: str = "closing_harm"
     closed_by: str | None = None
+    closed_at: int | None = None
     ended: bool = False
     refused: bool = False
     say: str | None = None
@@ -180,6 +182,7 @@ class Turn:
         await self.host.store.commit(self.conversation, decide, [text], [lookup])
         if self.ended:
             await self.read_closing_words()
+            self.remember()
         return self
 
     async def answer(self, said: str, finish: Finish = Finish.STOP, *, calls: Sequence[str] = ()) -> "Turn":
@@ -218,6 +221,7 @@ class Turn:
         if self._begun:  # clients join what an answer was continued with
             lookups += [self.lookup(text, "\n".join([*self._begun, text.text])) for text in texts.values()]
         await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
+        self.host.ends.goes_on(self.newest.digest, [lookup.digest for lookup in lookups])
         return self
 
     def _additions(self) -> Mapping[str, str]:
@@ -287,7 +291,21 @@ class Turn:
         """Note that the conversation is closed."""
         self.ended, self.stage, self.forks = True, Stage.ENDED, False
         self.receipt = receipt(self.conversation, ended)
-        self.closed_by = ended.answer
+        self.closed_by, self.closed_at = ended.answer, self.place.newest
+
+    @property
+    def closed(self) -> Closed:
+        """What a client is told whose message stands below the end of this conversation."""
+        return Closed(self.conversation, words()["refusal"], self.object)
+
+    def remember(self) -> None:
+        """Have the process remember where the conversation is closed, or that it is not closed here."""
+        ends, place = self.host.ends, self.place
+        said = list(self.recogniser.elements(self.request)) if place.loose else place.said
+        if self.closed_at is None:
+            ends.taken(said)
+        else:
+            ends.closed(said, self.closed_at, replace(self, support=None).closed)
 
     def answered(self, taken: Facts, answer: Answer) -> None:
         """Note what came of an answer."""

@@ -4,7 +4,7 @@ An answer that is compressed, though it was asked for as it is, is unpacked: it 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -51,7 +51,7 @@ class Answered:
 
     status: int
     headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
 
     async def body(self) -> bytes:
         """Return the whole body."""
@@ -156,7 +156,7 @@ class Upstream:
             await self._session.close()
 
 
-async def _chunks(content: aiohttp.StreamReader, question: Question) -> AsyncIterator[bytes]:
+async def _chunks(content: aiohttp.StreamReader, question: Question) -> AsyncGenerator[bytes, None]:
     with _told(question, UpstreamBroke("the model's answer broke off")):
         begun, kept = False, question.kept
         async for chunk in content.iter_any():

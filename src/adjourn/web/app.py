@@ -55,16 +55,18 @@ def create_app(
     names: Names | None = None,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
+    pass_unkept: bool = False,
 ) -> ASGIApp:
     """Return the server.
 
     `opened` gives the host (none in mode off), and the upstreams in the operator's order, for as long as it runs.
     `names`: of the headers that tell of chats and side requests. `watch`: who is told what happens; `stopping`: by
-    which it is told that it is to stop.
+    which it is told that it is to stop; `pass_unkept`: what the store cannot keep passes unjudged, and is not refused.
     """
     from adjourn.web.api import API  # only a server needs it: other commands start 0.2 s sooner
 
     watching, stops = watch or Watch(), stopping or Stopping()
+    unkept = watching.unkept if pass_unkept else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
@@ -72,7 +74,7 @@ def create_app(
             seen = replace(host, store=watching.store(host.store)) if host else None
             for upstream in upstreams.values():
                 watching.upstream(upstream)
-            app.state.gateways = gateways(seen, upstreams, names or Names())
+            app.state.gateways = gateways(seen, upstreams, names or Names(), unkept)
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops
             yield {"host": seen}
@@ -85,7 +87,7 @@ def create_app(
 
     async def models(request: Request) -> Response:
         gateway = _asked(request)
-        return await gateway.passed(request, "/models", None) if gateway else _no_model(request)
+        return await gateway.through(request, "/models") if gateway else _no_model(request)
 
     async def page(request: Request) -> Response:
         return await chat_page(request, request.state.host, model=model, demo=demo)
@@ -151,9 +153,14 @@ def _at_once(app: Starlette, chat: Callable[[Request], Awaitable[Response]]) -> 
     return serve
 
 
-def gateways(host: Host | None, upstreams: Mapping[Named, Upstream], names: Names) -> Mapping[str, Gateway]:
+def gateways(
+    host: Host | None,
+    upstreams: Mapping[Named, Upstream],
+    names: Names,
+    unkept: Callable[[str], None] | None = None,
+) -> Mapping[str, Gateway]:
     """Return for each wire the gateway in front of its default upstream, which sends a request on to its model's."""
-    by_name = {named: _gateway(host, named, upstream, names) for named, upstream in upstreams.items()}
+    by_name = {named: _gateway(host, named, upstream, names, unkept) for named, upstream in upstreams.items()}
     found: dict[str, Gateway] = {}
     for wire in dict.fromkeys(named.wire for named in upstreams):
         alike = [named for named in upstreams if named.wire == wire]
@@ -167,10 +174,12 @@ def _chosen(by_name: Mapping[Named, Gateway], alike: Sequence[Named], model: str
     return by_name[chosen(alike, model)]
 
 
-def _gateway(host: Host | None, named: Named, upstream: Upstream, names: Names) -> Gateway:
+def _gateway(
+    host: Host | None, named: Named, upstream: Upstream, names: Names, unkept: Callable[[str], None] | None
+) -> Gateway:
     base = host.manner if host else Manner()
     manners = partial(manner, named, base=base) if differ(named) else None
-    return Gateway(host, upstream, manner(named, "", base), manners, names=names)
+    return Gateway(host, upstream, manner(named, "", base), manners, names=names, unkept=unkept)
 
 
 def _asked(request: Request) -> Gateway | None:

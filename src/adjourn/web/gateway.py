@@ -4,9 +4,11 @@ With no flag on a branch, what goes up are the client's bytes, and what comes ba
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from starlette.responses import Response
 from adjourn.core.errors import ClientError, StoreError, UpstreamError
 from adjourn.core.events import Outcome
 from adjourn.core.machine import Finish
-from adjourn.host import Aside, Host, Manner, Turn
+from adjourn.host import Aside, Closed, Host, Manner, Turn
 from adjourn.host.aside import is_like_one
 from adjourn.host.words import words
 from adjourn.upstream.client import Answered, Upstream, UpstreamLate
@@ -32,7 +34,16 @@ from adjourn.wire.side import CLOSES
 
 PING_SECONDS = 5.0
 """How long the host may delay a stream before it says that it is still there."""
+ENDING_SECONDS = 5.0
+"""How long what comes behind the end of an answer (tokens used, say) is waited for before the answer is kept."""
+ENDING_BYTES = 1024 * 1024
+"""How much of that is held at most."""
+READ_BYTES = 8 * 1024 * 1024
+"""A longer answer passes and counts as unread: the detectors would hold up everybody else."""
+STREAM_BYTES = 8 * READ_BYTES
+"""The same for a streamed answer, in which a word comes with a hundred bytes around it."""
 RETRY_AFTER = {"Retry-After": "1"}
+UNJUDGED = {"Adjourn-Unjudged": "1"}
 NEVER_AGAIN = {"x-should-retry": "false"}
 SENT_AGAIN = "the message was sent again, and is answered there"
 NOT_KEPT = "what was written could not be kept just now; please try again"
@@ -49,7 +60,9 @@ class Gateway:
 
     `manners`: how a model is spoken to, by its name, where models differ. `choose`: the gateway in front of the
     upstream that has a model, where there are several on this wire. `names`: of the headers that tell of chats and side
-    requests. `running`: the attempts that are under way in this process, by conversation and message.
+    requests. `running`: the attempts that are under way in this process, by conversation and message: what is done once
+    the client has given one up. `unkept`: is told what passes although the store cannot keep it (a message, or an
+    answer); None: it does not pass.
     """
 
     host: Host | None
@@ -58,7 +71,8 @@ class Gateway:
     manners: Callable[[str], Manner] | None = None
     choose: Callable[[str], "Gateway"] | None = None
     names: headers.Names = field(default_factory=headers.Names)
-    running: dict[tuple[str, str], asyncio.Task[Any]] = field(default_factory=dict)
+    running: dict[tuple[str, str], asyncio.Future[None]] = field(default_factory=dict)
+    unkept: Callable[[str], None] | None = None
 
     @property
     def wire(self) -> Wire:
@@ -83,7 +97,9 @@ class Gateway:
         try:
             return await self.judged(request, self.host, asked)
         except StoreError:
-            return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
+            if self.unkept is None:
+                return refused(self.wire, 503, NOT_KEPT, RETRY_AFTER)
+            return await self.unjudged(request, self.host, asked, self.unkept)
 
     async def judged(self, request: Request, host: Host, asked: Asked) -> Response:
         """Answer a request that holds a person's words."""
@@ -104,9 +120,17 @@ class Gateway:
             details=headers.details(request, self.names),
             manner=self.manners(asked.model) if self.manners else self.manner,
         )
-        if turn.refused:
-            return closed(self.wire, turn.say or "", turn.object, {"Adjourn-Conversation": turn.conversation})
-        return await self.attempt(turn, request)
+        return closed_before(self.wire, turn.closed) if turn.refused else await self.attempt(turn, request)
+
+    async def unjudged(self, request: Request, host: Host, asked: Asked, told: Callable[[str], None]) -> Response:
+        """Pass a request on whose turn cannot be kept; below an end it is refused as ever."""
+        scope, conversation = headers.scope(request, asked.user), headers.conversation(request, self.names)
+        below = await host.closed(scope=scope, request=asked, conversation=conversation)
+        if below is not None:
+            return closed_before(self.wire, below)
+        told("message")
+        stack = AsyncExitStack()
+        return await self._back(self.sent(asked.body, request, stack), request, stack, UNJUDGED)
 
     async def through(self, request: Request, path: str) -> Response:
         """Pass a request that is neither judged nor recorded, whatever it is."""
@@ -122,44 +146,57 @@ class Gateway:
     async def passed(self, request: Request, path: str, body: bytes | None) -> Response:
         """Pass a request that is not judged."""
         stack = AsyncExitStack()
+        asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
+        return await self._back(stack.enter_async_context(asking), request, stack)
+
+    async def _back(
+        self,
+        asking: Awaitable[Answered],
+        request: Request,
+        stack: AsyncExitStack,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response:
+        """Return the model's answer as it comes, whatever it is."""
         try:
-            asking = self.upstream.ask(request.method, path + query(request), body, headers.upward(request))
-            answer = await stack.enter_async_context(asking)
+            async with while_there(request.receive):
+                answer = await asking
         except UpstreamError as error:
             await stack.aclose()
             return unreachable(self.wire, error)
-        return Stream(_closing(answer.chunks, stack), answer.status, headers.back(answer.headers))
+        except ClientGone:
+            await stack.aclose()
+            return Response()
+        return Stream(answer.chunks, answer.status, headers.back(answer.headers) | dict(more), stack.aclose)
 
     async def attempt(self, turn: Turn, request: Request) -> Response:
         """Have the message answered. A client that sends it again by itself has given up the attempt before."""
-        if headers.retried(request) and (turn.conversation, turn.node) in self.running:
-            self.running[turn.conversation, turn.node].cancel(SENT_AGAIN)
+        place = (turn.conversation, turn.node)
+        before = self.running.get(place)
+        if before is not None and not before.done() and headers.retried(request):
+            before.set_result(None)
+        given_up = self.running[place] = asyncio.get_running_loop().create_future()
+        answer: Response | None = None
         try:
-            with self.under_way(turn):
-                async with while_there(request.receive):
-                    while turn.forks:
-                        turn = await self.asked(turn, request)
-                    return closed_now(turn) if turn.ended else await self.answered(turn, request)
-        except asyncio.CancelledError as stopped:
-            await asyncio.shield(_failed(turn, Outcome.CANCELLED))
-            if not sent_again(stopped):
-                raise
-            return refused(self.wire, 503, SENT_AGAIN, NEVER_AGAIN)
+            async with while_there(request.receive, given_up):
+                while turn.forks:
+                    turn = await self.asked(turn, request)
+                answer = closed_now(turn) if turn.ended else await self.answered(turn, request, given_up)
         except ClientGone:
             await asyncio.shield(_failed(turn, Outcome.CANCELLED))
-            return Response()
-
-    @contextmanager
-    def under_way(self, turn: Turn) -> Iterator[None]:
-        """Have the attempt known as the one that answers this message, for as long as it runs in this task."""
-        place, task = (turn.conversation, turn.node), asyncio.current_task()
-        assert task is not None
-        self.running[place] = task
-        try:
-            yield
+            answer = refused(self.wire, 503, SENT_AGAIN, NEVER_AGAIN) if given_up.done() else Response()
+        except asyncio.CancelledError:
+            await asyncio.shield(_failed(turn, Outcome.CANCELLED))
+            raise
         finally:
-            if self.running.get(place) is task:
-                del self.running[place]
+            if not isinstance(answer, Stream):  # a stream is over when it has been sent
+                self.over(turn, given_up)
+        return answer
+
+    def over(self, turn: Turn, attempt: asyncio.Future[None]) -> None:
+        """Note that an attempt is over."""
+        place = (turn.conversation, turn.node)
+        if self.running.get(place) is attempt:
+            del self.running[place]
 
     async def asked(self, turn: Turn, request: Request) -> Turn:
         """Ask the model whether it wants to close. Whatever goes wrong is CONTINUE."""
@@ -196,14 +233,22 @@ class Gateway:
         asking = self.upstream.ask("POST", path, changed, headers.merged(up, more), fork=fork)
         return await stack.enter_async_context(asking)
 
-    async def answered(self, turn: Turn, request: Request) -> Response:
+    async def answered(self, turn: Turn, request: Request, given_up: asyncio.Future[None]) -> Response:
         """Send the main request up, and its answer back."""
         stack = AsyncExitStack()
         try:
             answer = await self.sent(turn.body, request, stack)
             back = headers.back(answer.headers) | {"Adjourn-Conversation": turn.conversation}
             if answer.status == 200 and "text/event-stream" in answer.headers.get("content-type", "").lower():
-                return Stream(self.streamed(turn, answer, stack), 200, back)
+                streaming = Streaming(turn, answer, stack, given_up)
+                return Stream(
+                    self.streamed(streaming),
+                    200,
+                    back,
+                    partial(self.finished, streaming),
+                    given_up=given_up,
+                    farewell=self.wire.error_event(SENT_AGAIN, 503),
+                )
             async with stack:
                 body = await answer.body()
         except UpstreamError as error:
@@ -216,49 +261,74 @@ class Gateway:
         if answer.status != 200:
             await _failed(turn)
             return Response(self.wire.with_object(body, turn.object), answer.status, back)
-        reply = self.wire.read_reply(body)
-        await settled(turn, reply)
+        reply = self.wire.read_reply(body) if len(body) <= READ_BYTES else Reply(unread=True)
+        if not await self.settle(turn, reply):
+            back |= UNJUDGED
         if turn.object is not None or turn.say is not None:
             body = self.wire.with_object(body, turn.object, turn.say or "")
         return Response(body, headers=back)
 
-    async def streamed(self, turn: Turn, answer: Answered, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
+    async def streamed(self, streaming: "Streaming") -> AsyncGenerator[bytes, None]:
         """Yield whole events as they come; the last ones once the answer is durable."""
-        events, reply, held, kept = sse.Events(), Reply(), list[bytes](), False
+        turn, answer, reply = streaming.turn, streaming.answer, streaming.reply
+        events, held, size = sse.Events(), list[bytes](), 0
         try:
-            with self.under_way(turn):
-                async for chunk in answer.chunks:
-                    ready = self.read(events.feed(chunk), reply, held)
-                    if ready:
-                        yield ready
-                    if reply.over:  # whatever comes behind it, the answer is whole
-                        break
-                if reply.finish is not None:
-                    async for ping in self.kept(turn, reply):
-                        yield ping
-                    kept = True
-                yield self.wire.last_events(reply, held, turn.object, turn.say or "") + events.rest()
-                async for chunk in answer.chunks:
-                    yield chunk
-        except asyncio.CancelledError as stopped:
-            if not sent_again(stopped):
-                raise
-            yield self.wire.error_event(SENT_AGAIN, 503)
+            async for chunk in answer.chunks:
+                ready = self.read(events.feed(chunk), reply, held)
+                if ready:
+                    yield ready
+                size += len(chunk)
+                if size > STREAM_BYTES:
+                    reply.unread = True
+                    reply.text.clear()
+                if held:
+                    break
+            if held and not reply.over:
+                await self.ending(answer, events, reply, held)
+            if reply.finish is not None:
+                async for ping in self.kept(streaming):
+                    yield ping
+            yield self.wire.last_events(reply, held, turn.object, turn.say or "") + events.rest()
+            async for chunk in answer.chunks:
+                yield chunk
         except UpstreamError as error:
-            if not kept:
+            if streaming.keeping is None:
                 yield self.wire.error_event(str(error), 502, adjourn=turn.object)
         except StoreError:
-            kept = True
             yield self.wire.error_event(NOT_KEPT, 503)
-        finally:
-            await asyncio.shield(_finished(turn, stack, kept, reply))
+
+    async def ending(self, answer: Answered, events: sse.Events, reply: Reply, held: list[bytes]) -> None:
+        """Hold what comes behind the end of an answer until it is over, or enough of it has come for long enough."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                async for chunk in answer.chunks:
+                    self.read(events.feed(chunk), reply, held)
+                    if reply.over or sum(map(len, held)) > ENDING_BYTES:
+                        break
+
+    async def settle(self, turn: Turn, reply: Reply) -> bool:
+        """Have an answer committed; return whether it was. Raises StoreError if it may not pass all the same."""
+        try:
+            await settled(turn, reply)
+        except StoreError:
+            if self.unkept is None:
+                raise
+            self.unkept("answer")
+            turn.warned, turn.say = False, None
+            return False
+        return True
 
     def read(self, events: Iterator[bytes], reply: Reply, held: list[bytes]) -> bytes:
         """Read events up to the last of the answer. Return those that may pass; the others are held."""
         ready: list[bytes] = []
         read = self.wire.read_event
         for event in events:
-            if read(reply, event) or held:
+            if type(event) is sse.Piece:
+                reply.unread = True
+                ends = False
+            else:
+                ends = read(reply, event)
+            if ends or held:
                 held.append(event)
                 if reply.over:
                     break
@@ -266,12 +336,35 @@ class Gateway:
                 ready.append(event)
         return b"".join(ready)
 
-    async def kept(self, turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
+    async def kept(self, streaming: "Streaming") -> AsyncIterator[bytes]:
         """Have the answer committed; while that takes long, say that the host is still there."""
-        keeping = asyncio.ensure_future(settled(turn, reply))
+        keeping = streaming.keeping = asyncio.ensure_future(self.settle(streaming.turn, streaming.reply))
         while not (await asyncio.wait([keeping], timeout=PING_SECONDS))[0]:
             yield self.wire.PING
         await keeping
+
+    async def finished(self, streaming: "Streaming") -> None:
+        """Let go of the model's answer; an attempt that brought none settles nothing, and what came of it is kept."""
+        await streaming.stack.aclose()
+        if streaming.keeping is None:
+            said = streaming.reply.words
+            await _failed(streaming.turn, Outcome.INTERRUPTED if said else Outcome.FAILED, said)
+        else:  # a client that went away meanwhile changes nothing: the answer is whole
+            with suppress(StoreError):
+                await streaming.keeping
+        self.over(streaming.turn, streaming.given_up)
+
+
+@dataclass(slots=True)
+class Streaming:
+    """A streamed answer on its way. `keeping`: its commit, once that has begun."""
+
+    turn: Turn
+    answer: Answered
+    stack: AsyncExitStack
+    given_up: asyncio.Future[None]
+    reply: Reply = field(default_factory=Reply)
+    keeping: asyncio.Future[bool] | None = None
 
 
 async def settled(turn: Turn, reply: Reply) -> None:
@@ -280,15 +373,6 @@ async def settled(turn: Turn, reply: Reply) -> None:
     for one in (reply, *reply.siblings.values()):
         finish = Finish.PREFILLED if prefilled else one.finished()
         await turn.answer(one.words, finish, calls=one.calls)
-
-
-def sent_again(stopped: asyncio.CancelledError) -> bool:
-    """Whether an attempt was stopped because its message was sent again; then its task goes on."""
-    task = asyncio.current_task()
-    if stopped.args != (SENT_AGAIN,) or task is None:
-        return False
-    task.uncancel()
-    return True
 
 
 def verdict(reply: Reply, *, tool: bool) -> str:
@@ -304,27 +388,31 @@ def verdict(reply: Reply, *, tool: bool) -> str:
     return ""
 
 
-async def _finished(turn: Turn, stack: AsyncExitStack, kept: bool, reply: Reply) -> None:
-    """Let go of the model's answer; an attempt that brought none settles nothing, and what came of it is kept."""
-    await stack.aclose()
-    if not kept:
-        await _failed(turn, Outcome.INTERRUPTED if reply.words else Outcome.FAILED, reply.words)
-
-
 async def _failed(turn: Turn, outcome: Outcome = Outcome.FAILED, said: str = "") -> None:
     """Put on record that an attempt brought no answer; if it cannot be kept, the message is unanswered anyhow."""
     with suppress(StoreError):
         await turn.failed(outcome, said)
 
 
-async def _closing(chunks: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
-    async with stack:
-        async for chunk in chunks:
-            yield chunk
-
-
-async def _again(body: bytes) -> AsyncIterator[bytes]:
+async def _again(body: bytes) -> AsyncGenerator[bytes, None]:
     yield body
+
+
+class _Model(msgspec.Struct):
+    """What a body that nobody reads may say: the model that is asked."""
+
+    model: str = ""
+
+
+_MODEL = msgspec.json.Decoder(_Model)
+
+
+def model_in(body: bytes) -> str:
+    """Return the model that a body names; none if it is no JSON, or names none."""
+    try:
+        return _MODEL.decode(body).model
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def query(request: Request) -> str:
@@ -347,23 +435,6 @@ async def whole(request: Request) -> bytes:
     return b"".join(parts)
 
 
-class _Model(msgspec.Struct):
-    """What a body that nobody reads may say: the model that is asked."""
-
-    model: str = ""
-
-
-_MODEL = msgspec.json.Decoder(_Model)
-
-
-def model_in(body: bytes) -> str:
-    """Return the model that a body names; none if it is no JSON, or names none."""
-    try:
-        return _MODEL.decode(body).model
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-
-
 # Answers of our own.
 
 
@@ -379,8 +450,13 @@ def unreachable(wire: Wire, error: UpstreamError, turn: Turn | None = None) -> R
     return Response(wire.error_of(str(error), status, adjourn=turn.object if turn else None), status, media_type=JSON)
 
 
+def closed_before(wire: Wire, below: Closed) -> Response:
+    """Return the refusal of a message below an end."""
+    return closed(wire, below.say, below.told, {"Adjourn-Conversation": below.conversation})
+
+
 def closed(wire: Wire, says: str, adjourn: Told | None, more: Mapping[str, str]) -> Response:
-    """Return the refusal of a message below an end: 400 is the one status that no client retries (WIRE)."""
+    """Return the refusal of what would go on in a closed conversation: 400 is the one status nobody retries (WIRE)."""
     body = wire.error_of(says, 400, code="conversation_ended", adjourn=adjourn)
     return Response(body, 400, {**NEVER_AGAIN, "Adjourn-Stage": "ENDED", **more}, media_type=JSON)
 

@@ -49,6 +49,7 @@ UPSTREAM_FAULTS = "adjourn_upstream_faults_total"
 UNBOUND_RETRIES = "adjourn_upstream_unbound_retries_total"
 FIRST_BYTE = "adjourn_upstream_first_byte_seconds"
 COMMIT_FAILURES = "adjourn_store_commit_failures_total"
+UNJUDGED = "adjourn_unjudged_total"
 COMMITS = "adjourn_store_commit_seconds"
 ADDED = "adjourn_gateway_seconds"
 
@@ -78,6 +79,10 @@ TABLE: Mapping[str, Row] = {
         FIRST_BYTE_SECONDS,
     ),
     COMMIT_FAILURES: Row("Commits that the store failed"),
+    UNJUDGED: Row(
+        "What passed although it could not be kept: a message, unjudged, or the answer to one that was judged",
+        {"what": ("message", "answer")},
+    ),
     COMMITS: Row("From a commit to when it was durable", buckets=SECONDS),
     ADDED: Row(
         "What the gateway itself adds: before the model is first asked, and after its last byte",
@@ -156,6 +161,10 @@ class Metrics:
     def commit_failed(self) -> None:
         """Count a commit that the store failed."""
         self._counts[COMMIT_FAILURES,].inc()
+
+    def unjudged(self, what: str) -> None:
+        """Count a message or an answer that passed although it could not be kept."""
+        self._counts[UNJUDGED, what].inc()
 
     def upstream_failed(self, question: str, kind: str) -> None:
         """Count a question to the model's API that went wrong."""

@@ -39,6 +39,9 @@ DEMO = "adjourn-demo"
 
 GARBAGE = 20_000
 """After how many new objects they are looked through for garbage that only a cycle holds."""
+REFUSE, PASS = "refuse", "pass"
+ON_STORE_FAILURE = (REFUSE, PASS)
+"""What becomes of a message that the store cannot keep: 503, or it goes to the model unjudged."""
 
 SWITCH_SECONDS = 0.0005
 """How long one thread of ours may keep the others waiting: the writer of the store must not hold up the event loop."""
@@ -52,7 +55,7 @@ class Serving:
     speak Chat Completions and Anthropic Messages, one each. With none of them, the demo assistant speaks both.
     `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them. `busy_seconds`: how
     long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`:
-    a key of `log.LEVELS`.
+    a key of `log.LEVELS`; `on_store_failure`: one of `ON_STORE_FAILURE`.
     """
 
     db: str
@@ -76,6 +79,7 @@ class Serving:
     busy_seconds: float = BUSY_SECONDS
     stop_seconds: float = STOP_SECONDS
     log_level: str = "info"
+    on_store_failure: str = REFUSE
 
     @property
     def demo(self) -> bool:
@@ -174,7 +178,16 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
     headers = serving.conversation_headers, serving.task_headers
     names = Names.with_more(*headers, details=serving.expose_stage)
     model = serving.model or (DEMO if serving.demo else "")
-    return create_app(opened, guard, model=model, demo=serving.demo, names=names, watch=watch, stopping=stopping)
+    return create_app(
+        opened,
+        guard,
+        model=model,
+        demo=serving.demo,
+        names=names,
+        watch=watch,
+        stopping=stopping,
+        pass_unkept=serving.on_store_failure == PASS,
+    )
 
 
 @asynccontextmanager

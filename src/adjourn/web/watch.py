@@ -137,6 +137,12 @@ class Watch:
         self.metrics.commit_failed()
         log.error("store_fault", conversation=conversation, message=str(error))
 
+    def unkept(self, what: str) -> None:
+        """Note that a message, or an answer, passed although it could not be kept."""
+        self.metrics.unjudged(what)
+        exchange = _EXCHANGE.get()
+        log.warning("unjudged", what=what, conversation=exchange.conversation if exchange is not None else None)
+
     # The model.
 
     def upstream(self, upstream: Upstream) -> Upstream:

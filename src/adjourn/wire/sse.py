@@ -4,33 +4,56 @@ import re
 from collections.abc import Iterator
 
 _END = re.compile(rb"\r?\n\r?\n|\r\r")
+_ACROSS = 3
+"""How many bytes of an event's end may have come before the last one of it."""
+
+EVENT_BYTES = 1024 * 1024
+"""A longer event is passed on in pieces as they come, so that it need not be kept."""
+
+
+class Piece(bytes):
+    """A part of an event that is too long to be read."""
 
 
 class Events:
-    """Cuts a stream of bytes into events, each with the blank line that ends it; the bytes stay as they are."""
+    """Cuts a stream of bytes into events, each with the blank line that ends it; the bytes stay as they are.
+
+    Of an event of more than `EVENT_BYTES` the pieces are yielded, each a `Piece`.
+    """
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._seen = 0
         self._returns = False
+        self._long = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield the events that these bytes complete."""
+        """Yield the events that these bytes complete, and what has come of one that is too long."""
         self._rest += data
         self._returns = self._returns or b"\r" in data
         while end := self._end():
-            event = bytes(self._rest[:end])
-            del self._rest[:end]
-            self._seen = 0
-            yield event
+            event = self._taken(end)
+            yield Piece(event) if self._long or len(event) > EVENT_BYTES else event
+            self._long = False
         self._seen = len(self._rest)
+        if self._long or self._seen > EVENT_BYTES:
+            self._long = True
+            if self._seen > _ACROSS:
+                yield Piece(self._taken(self._seen - _ACROSS))
+                self._seen = len(self._rest)
+
+    def _taken(self, size: int) -> bytes:
+        event = bytes(self._rest[:size])
+        del self._rest[:size]
+        self._seen = 0
+        return event
 
     def _end(self) -> int:
         """Return where the first event ends, or 0."""
         if not self._returns:  # nearly every stream
             at = self._rest.find(b"\n\n", max(0, self._seen - 1))
             return at + 2 if at >= 0 else 0
-        found = _END.search(self._rest, max(0, self._seen - 3))
+        found = _END.search(self._rest, max(0, self._seen - _ACROSS))
         return found.end() if found else 0
 
     def rest(self) -> bytes:
