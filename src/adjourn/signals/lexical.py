@@ -148,8 +148,11 @@ class Lexicon:
             for one in right:
                 variants.setdefault(one, {one}).add(word)
 
+        alike: dict[frozenset[str], frozenset[str]] = {}  # most sets come many times: each is kept once
+
         def spelt(words: Iterable[str]) -> frozenset[str]:
-            return frozenset().union(*(variants.get(word, {word}) for word in words))
+            found: frozenset[str] = frozenset().union(*(variants.get(word, {word}) for word in words))
+            return alike.setdefault(found, found)
 
         def entries() -> Iterator[tuple[str, Rule, tuple[frozenset[str], ...]]]:
             for rule in rules:

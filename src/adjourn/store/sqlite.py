@@ -234,6 +234,7 @@ class SqliteStore:
                 database = self._mine.database = _open(self._path, self._busy_seconds)
                 self._open.append(database)
                 database.execute("PRAGMA query_only = ON")
+                database.execute("PRAGMA cache_size = -2048")
             database.execute("BEGIN")
             try:
                 return work(database)
@@ -359,7 +360,7 @@ def _open(path: Path, busy_seconds: float) -> sqlite3.Connection:
     with _closed_on_failure(database):
         database.execute("PRAGMA synchronous = FULL")
         database.execute("PRAGMA secure_delete = ON")  # what is erased does not stay in free pages
-        database.execute("PRAGMA cache_size = -16384")  # KiB: look-ups go all over the file
+        database.execute("PRAGMA cache_size = -8192")  # KiB: look-ups go all over the file
     return database
 
 

@@ -19,7 +19,7 @@ from adjourn.store.views import Kept, brought, change, named, received
 TOGETHER = 64
 """How many waiting works go into one transaction at most."""
 
-REMEMBERED = 1000
+REMEMBERED = 500
 """How many conversations the writer remembers between transactions."""
 
 REMEMBERED_NODES = 4000
