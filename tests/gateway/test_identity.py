@@ -416,3 +416,16 @@ async def test_messages_with_equal_words_and_other_parts_are_other_messages(part
         for content in (BAD, [text], [text, part], [text, {**part, "z": 1}]):
             await chat.post([*chat.messages, {"role": "user", "content": content}])
         assert len(await nodes(served)) == 4  # text and one text part are the same message
+
+
+@pytest.mark.parametrize("emptied", [{}, {"content": None}])
+async def test_a_message_that_a_client_has_emptied_is_told_without_what_was_put_into_it(
+    emptied: dict[str, Any],
+) -> None:
+    async with rig(scripted(counted)) as served:
+        chat = served.chat(headers={"Adjourn-Conversation": "chat-1"})
+        await chat.send(BAD)
+        assert len(served.asked[0].json()["messages"][0]["content"]) > len(BAD)  # guidance was put in
+        history = [{"role": "user", **emptied}, chat.messages[1], {"role": "user", "content": CALM}]
+        assert (await chat.post(history)).status == 200
+        assert served.asked[1].json()["messages"] == history
