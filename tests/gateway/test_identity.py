@@ -429,3 +429,11 @@ async def test_a_message_that_a_client_has_emptied_is_told_without_what_was_put_
         history = [{"role": "user", **emptied}, chat.messages[1], {"role": "user", "content": CALM}]
         assert (await chat.post(history)).status == 200
         assert served.asked[1].json()["messages"] == history
+
+
+async def test_an_empty_header_of_one_vendor_is_no_key_that_two_people_share() -> None:
+    async with rig(scripted(counted)) as served:
+        body = json.dumps({"messages": [{"role": "user", "content": CALM}]}).encode()
+        for key in ("sk-one", "sk-two"):
+            await served.post(body, {"Authorization": "", "api-key": key})
+        assert len({line.scope for line in await served.store.conversations()}) == 2
