@@ -260,9 +260,12 @@ class Gateway:
     async def kept(self, turn: Turn, reply: Reply) -> AsyncIterator[bytes]:
         """Have the answer committed; while that takes long, say that the host is still there."""
         keeping = asyncio.ensure_future(settled(turn, reply))
-        while not (await asyncio.wait([keeping], timeout=PING_SECONDS))[0]:
-            yield self.wire.PING
-        await keeping
+        try:
+            while not (await asyncio.wait([keeping], timeout=PING_SECONDS))[0]:
+                yield self.wire.PING
+            await keeping
+        finally:
+            keeping.cancel()  # of a client that is gone: or the answer would come behind the end of its attempt
 
 
 async def settled(turn: Turn, reply: Reply) -> None:
