@@ -157,6 +157,8 @@ HUGE = {
     "one letter": "a" * 100_000,
     "single letters": "a " * 50_000,
     "digits and letters": "a1" * 50_000,
+    "signs for letters": "h3llo " + "@" * 100_000,
+    "a letter and digits": "h3llo a" + "1" * 100_000,
     "double quotes": '"' * 100_000,
     "single quotes": "'a " * 33_000,
     "ticks": '`a"' * 33_000,

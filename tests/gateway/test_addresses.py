@@ -136,6 +136,7 @@ async def test_what_passes_is_refused_like_anything_else_to_a_page_of_another_si
 
 async def test_with_a_step_up_in_it_nothing_passes() -> None:
     ups = ["files/../chat/completions", "files/%2e%2e/messages", "audio/..%2fmessages", "images/x/..", "files/.%2e/x"]
+    ups += ["files/%252e%252e/chat/completions", "audio/..%00/chat/completions"]
     async with rig(scripted("Okay.")) as served:
         for path in ups:
             assert (await ask(served.session, f"{served.url}/v1/{path}"))[0] == 404, path

@@ -174,6 +174,9 @@ async def test_in_shadow_mode_a_hold_is_not_shown() -> None:
         assert any(isinstance(event, Held) for event in await shadow.events(reply.conversation))
         assert (await of(chat).get(f"/api/conversations/{reply.conversation}"))["support"] is None
         assert (await of(chat).get("/api/conversations"))["conversations"][0]["support"] is False
+        headers = {"Authorization": f"Bearer {chat.key}"}
+        async with shadow.session.get(f"{shadow.url}/c/{reply.conversation}", headers=headers) as page:
+            assert "findahelpline" not in await page.text()
 
 
 async def test_in_mode_off_nothing_is_kept_and_help_lines_are_given(tmp_path: Path) -> None:

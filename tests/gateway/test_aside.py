@@ -112,6 +112,22 @@ async def test_beside_a_closed_conversation_a_side_request_is_refused_and_asks_n
         assert by_id.refused
 
 
+@pytest.mark.parametrize("headers", [{}, {"Adjourn-Conversation": "chat-1"}])
+async def test_p01_a_header_that_tells_a_side_request_is_no_way_past_an_end(headers: dict[str, str]) -> None:
+    warning = "No. I can't help with this. I can help with something else instead. I may close this chat."
+    async with rig(scripted(warning, ["END", "END"])) as served:
+        chat = served.chat(headers=headers)
+        await close(chat)
+        told = {"Adjourn-Task": "title"}
+        asked = len(served.received)
+        for text in (BAD, title(("USER", BAD), ("ASSISTANT", warning))):
+            reply = await chat.post([*chat.messages, {"role": "user", "content": text}], **told)
+            assert reply.refused
+        assert len(served.received) == asked
+        beside = await served.chat().post([*chat.messages[:2], {"role": "user", "content": CALM}], **told)
+        assert beside.status == 200
+
+
 async def test_a_person_whose_message_begins_like_one_and_quotes_nobody_is_answered_like_anybody() -> None:
     async with rig(scripted(ANSWER)) as served:
         chat = served.chat(headers={"X-OpenWebUI-Chat-Id": "chat-1"})

@@ -304,3 +304,31 @@ async def test_p01_an_end_stands_when_the_model_is_away(stream: bool) -> None:
         chat = served.chat(stream=stream)
         await close(chat)
         assert (await chat.send(CALM)).refused
+
+
+async def test_a_client_that_goes_away_while_a_plain_answer_is_being_kept_leaves_an_attempt_and_no_answer() -> None:
+    async with rig(scripted("It is noon.")) as served:
+        keeps, goes_on = asyncio.Event(), asyncio.Event()
+        commit, commits = served.store.commit, 0
+
+        async def slow(*arguments: Any, **named: Any) -> Any:
+            nonlocal commits
+            commits += 1
+            if commits == 2:  # the answer's
+                keeps.set()
+                await goes_on.wait()
+            return await commit(*arguments, **named)
+
+        served.store.commit = slow  # type: ignore[method-assign]
+        asking = asyncio.create_task(served.chat().send(CALM))
+        await keeps.wait()
+        asking.cancel()
+
+        async def is_over() -> bool:
+            return await served.count(AttemptEnded) == 1
+
+        await until(is_over)
+        goes_on.set()
+        assert (await served.chat().send(CALM)).status == 200  # and whatever still ran has run
+        assert await served.count(Answer) == 1
+        await served.verified()

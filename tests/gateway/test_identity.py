@@ -418,3 +418,36 @@ async def test_messages_with_equal_words_and_other_parts_are_other_messages(part
         for content in (BAD, [text], [text, part], [text, {**part, "z": 1}]):
             await chat.post([*chat.messages, {"role": "user", "content": content}])
         assert len(await nodes(served)) == 4  # text and one text part are the same message
+
+
+@pytest.mark.parametrize("emptied", [{}, {"content": None}])
+async def test_a_message_that_a_client_has_emptied_is_told_without_what_was_put_into_it(
+    emptied: dict[str, Any],
+) -> None:
+    async with rig(scripted(counted)) as served:
+        chat = served.chat(headers={"Adjourn-Conversation": "chat-1"})
+        await chat.send(BAD)
+        assert len(served.asked[0].json()["messages"][0]["content"]) > len(BAD)  # guidance was put in
+        history = [{"role": "user", **emptied}, chat.messages[1], {"role": "user", "content": CALM}]
+        assert (await chat.post(history)).status == 200
+        assert served.asked[1].json()["messages"] == history
+
+
+async def test_an_empty_header_of_one_vendor_is_no_key_that_two_people_share() -> None:
+    async with rig(scripted(counted)) as served:
+        body = json.dumps({"messages": [{"role": "user", "content": CALM}]}).encode()
+        for key in ("sk-one", "sk-two"):
+            await served.post(body, {"Authorization": "", "api-key": key})
+        assert len({line.scope for line in await served.store.conversations()}) == 2
+
+
+async def test_p01_another_known_id_leads_nobody_past_an_end() -> None:
+    async with rig(hostile()) as served:
+        other = served.chat(headers={"Adjourn-Conversation": "chat-2"})
+        await other.send(CALM)
+        chat = served.chat(headers={"Adjourn-Conversation": "chat-1"})
+        await close(chat)
+        moved = chat.fork()
+        moved.headers = other.headers
+        assert (await moved.send(CALM)).refused
+        assert (await other.send(CALM)).status == 200

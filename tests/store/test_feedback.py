@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import threading
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ import pytest
 
 from adjourn.core import acts
 from adjourn.core.errors import StoreError, UnknownConversation
-from adjourn.core.events import Ended, Erased
+from adjourn.core.events import Ended, Erased, Event
 from adjourn.core.machine import Hold
+from adjourn.core.tree import Tree
 from adjourn.store import Cursor, Feedback, Owner, Rating, Store, open_store, sqlite
 from adjourn.store.erase import HOUR_SECONDS, erase, retain
 from adjourn.store.verify import verify
@@ -176,6 +179,29 @@ async def test_erasing_twice_is_recorded_once_and_what_came_in_between_is_erased
     await erase(store, "c", 10)
     assert (await erasures(store, "c"), await store.texts("c")) == (2, {})
     assert [one.text for one in await store.feedback("c")] == [None]
+
+
+async def test_an_erasure_takes_nothing_of_what_is_written_after_it_in_the_same_transaction(tmp_path: Path) -> None:
+    store = open_store(support.sqlite_url(tmp_path))
+    await store.keep(support.QUICK)
+    await support.commit_turns(store, [support.message("u1", None)], conversation="c")
+    writes, waiting = threading.Event(), threading.Event()
+
+    def slow(tree: Tree) -> Iterable[Event]:
+        writes.set()
+        assert waiting.wait(5)
+        return ()
+
+    first = asyncio.ensure_future(store.commit("d", slow))
+    await asyncio.to_thread(writes.wait, 5)
+    erasing = asyncio.ensure_future(store.commit("c", lambda tree: (Erased(at=9),)))
+    answering = asyncio.ensure_future(support.commit_turns(store, [support.reply("a1", "u1")], conversation="c"))
+    await asyncio.sleep(0)  # both wait now
+    waiting.set()
+    await asyncio.gather(first, erasing, answering)
+    assert list(await store.texts("c")) == ["a1"]
+    assert (await verify(store, "c", await store.policies())).faults == []
+    await store.close()
 
 
 async def test_erasing_what_does_not_exist_is_refused_in_a_sentence(store: Store) -> None:

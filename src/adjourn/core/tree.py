@@ -79,6 +79,9 @@ SIGNS = frozenset({Flag.RISK, Flag.RISK_CLEAR, Flag.SUPPORTED})
 LASTING = frozenset({Stage.LAST_RESORT, Stage.REQUESTED, Stage.ASKED})
 """The stages that belong to one message, and count only while it is newer than every hold and reviewer's act."""
 
+KEPT_ATTEMPTS = 16
+"""Of so many attempts under way at once it is known what they put into the view."""
+
 Nodes = MutableMapping[str, Node]
 
 
@@ -307,8 +310,9 @@ def _step(tree: Tree, event: Step) -> None:
 
 def _attempt(tree: Tree, event: AttemptStarted) -> None:
     _settled(tree, event.attempt)
-    if event.guided is not None:
-        tree.attempts = {**tree.attempts, event.attempt: event.guided}
+    if event.guided is not None:  # of those that a crash left without an end, the newest are kept
+        kept = dict(list(tree.attempts.items())[1 - KEPT_ATTEMPTS :])
+        tree.attempts = {**kept, event.attempt: event.guided}
 
 
 def _settled(tree: Tree, attempt: str | None) -> None:

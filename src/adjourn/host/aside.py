@@ -10,6 +10,8 @@ from functools import partial
 
 from adjourn.core.tree import Tree
 from adjourn.host.identify import Recogniser, quoted
+from adjourn.host.inherit import closed_in
+from adjourn.host.locate import is_closed, locate, trace
 from adjourn.store import Lookup, Store
 from adjourn.wire.request import ASSISTANT, CONTEXT, Request
 
@@ -39,6 +41,8 @@ async def aside(
     """Return what becomes of a request that its header tells is one, or that looks like one; None: it is none."""
     if not told and not is_like_one(request):
         return None
+    if told and await _goes_on_below_an_end(store, recogniser, request, external):
+        return Aside.CLOSED
     conversation = await store.external(recogniser.scope, external) if external is not None else None
     known = await _quoted(store, recogniser, request, conversation)
     if known is not None:
@@ -59,6 +63,16 @@ async def _quoted(store: Store, recogniser: Recogniser, request: Request, conver
     answers = [digest for digest, (role, _) in zip(digests, said, strict=True) if role == ASSISTANT]
     newest = [digest for digest in (*digests, *answers) if digest in own]  # an answer tells more than a message
     return own[newest[-1]] if newest else None
+
+
+async def _goes_on_below_an_end(store: Store, recogniser: Recogniser, request: Request, external: str | None) -> bool:
+    """Whether the request itself goes on below an end: a header that calls it a side request is no way past it."""
+    place = await locate(store, recogniser, request, external)
+    if place.like:
+        return await closed_in(store, recogniser, place) is not None
+    if place.conversation is None:
+        return False
+    return await store.see(place.conversation, lambda tree: is_closed(tree, place, trace(tree, place)))
 
 
 def _is_closed(tree: Tree, node: str) -> bool:

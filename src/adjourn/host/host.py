@@ -30,6 +30,9 @@ from adjourn.wire.request import Request
 NEW = frozenset({"", "new"})
 """What some clients send as the id of a chat that has none yet."""
 
+UNKNOWN = "\0"
+"""An id that no conversation has."""
+
 TRIES = 8
 """How often a place is looked up again because somebody else wrote there meanwhile."""
 
@@ -129,6 +132,10 @@ class Host:
         """Return the message at its place, before it is taken."""
         external = None if conversation is None or conversation in NEW else conversation
         place = await locate(self.store, recogniser, asked, external)
+        if external is not None and place.anchor is None and place.conversation is not None:
+            # Nothing of ours in the conversation that it names: then it may be the history of another one.
+            copied = await locate(self.store, recogniser, asked, UNKNOWN)
+            place = await closed_in(self.store, recogniser, copied) or place
         inherits = None
         if place.like:
             closed = await closed_in(self.store, recogniser, place)

@@ -19,7 +19,7 @@ _WORDS = re.compile(rf"[a-z0-9{re.escape(_KEPT)}]+|{re.escape(END)}")
 _ONE_END = {39: None, 96: None, **{ord(end): END for end in _ENDS}}
 _ALIKE = str.maketrans("авекмнорстухіјѕԁɡ", "abekmhopctyxijsdg", "\u0336\u0335")
 _LEET = str.maketrans("013457@$!|8", "oieastasiib")
-_LEETED = re.compile(r"(?<![a-z0-9])(?=[a-z0-9@$!|*]*[a-z])[a-z0-9@$]*[0-9@$!|][a-z0-9@$!|]*[a-z][a-z0-9@$]*")
+_LEETED = re.compile(r"(?<![a-z0-9@$!|])[a-z]*+[0-9@$!|][a-z0-9@$!|]*[a-z][a-z0-9@$]*")  # from its run's start only
 _SPACED = re.compile(r"(?<![a-z0-9])(?:[a-z][ .\-_*]{1,2}){2,}[a-z](?![a-z0-9])")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 _LEET_LIKE = re.compile(r"[a-z][0-9@$*!|]+[a-z]|(?<![a-z0-9])[0-9@$][a-z]{2}")

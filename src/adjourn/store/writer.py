@@ -22,8 +22,8 @@ TOGETHER = 64
 REMEMBERED = 500
 """How many conversations the writer remembers between transactions."""
 
-REMEMBERED_NODES = 4000
-"""A longer conversation is not remembered: its nodes are read again, one by one, where they are needed."""
+REMEMBERED_NODES = 500
+"""A conversation with more nodes at hand is not remembered: they are read again, one by one, where they are needed."""
 
 
 class Commit(NamedTuple):
@@ -99,7 +99,7 @@ class Together:
         self._database, self._remembered = database, remembered
         self._rows: dict[str, list[Row]] = {table: [] for table in TABLES}
         self._left: dict[str, Kept] = {}
-        self._erased: list[str] = []
+        self._erased = False
         self._new: set[tuple[str, bytes]] = set()
         self._named: set[tuple[str, str]] = set()
 
@@ -122,8 +122,19 @@ class Together:
             made.kept.tree.nodes.update(made.nodes)
             self._left[conversation] = made.kept
         if any(isinstance(event, Erased) for event in made.events):
-            self._erased.append(conversation)
+            self._erase(conversation)
         return Committed(first, made.events)
+
+    def _erase(self, conversation: str) -> None:
+        """Let go of the words that came before: at once, since what is taken after it in the same transaction stays."""
+        self._erased = True
+        for table in ("texts", "lookups"):
+            self._database.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))
+        forgets = "UPDATE feedback SET reasons = NULL, text = NULL WHERE conversation = ?"
+        self._database.execute(forgets, (conversation,))
+        self._rows["texts"] = [row for row in self._rows["texts"] if row[0] != conversation]
+        self._rows["lookups"] = [row for row in self._rows["lookups"] if row[0] != conversation]
+        self._new = {(there, digest) for there, digest in self._new if there != conversation}
 
     def _is_overtaken(self, commit: Commit, events: Sequence[Any]) -> bool:
         """Whether what is to be taken came in meanwhile: a message is kept once, and an id names one conversation."""
@@ -150,14 +161,9 @@ class Together:
         self._rows["nodes"] = list(nodes.values())
         for table, rows in self._rows.items():
             put(self._database, table, rows)
-        for conversation in self._erased:
-            for table in ("texts", "lookups"):
-                self._database.execute(f"DELETE FROM {table} WHERE conversation = ?", (conversation,))
-            forgets = "UPDATE feedback SET reasons = NULL, text = NULL WHERE conversation = ?"
-            self._database.execute(forgets, (conversation,))
         for conversation, kept in self._left.items():
             self._remembered.put(conversation, kept)
-        return bool(self._erased)
+        return self._erased
 
 
 def write_together(path: Path, database: sqlite3.Connection, remembered: Remembered, batch: Sequence[Waiting]) -> None:
@@ -173,7 +179,7 @@ def write_together(path: Path, database: sqlite3.Connection, remembered: Remembe
             for works in _runs(batch):
                 erased = _commit_all(database, remembered, works, outcomes) or erased
             database.execute("COMMIT")
-    except StoreError as error:
+    except Exception as error:  # nothing may end the writer: whoever came after would wait for ever
         remembered.forget()
         with suppress(sqlite3.Error):
             database.execute("ROLLBACK")
@@ -222,8 +228,11 @@ def _alone(database: sqlite3.Connection, work: Callable[[sqlite3.Connection], An
     database.execute("SAVEPOINT work")
     try:
         return work(database)
-    except sqlite3.Error:
-        raise
+    except sqlite3.Error as error:
+        if not isinstance(error, sqlite3.IntegrityError):
+            raise
+        database.execute("ROLLBACK TO work")
+        return StoreError(f"it does not fit what is there: {error}")
     except Exception as error:
         database.execute("ROLLBACK TO work")
         return error

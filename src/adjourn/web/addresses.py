@@ -29,11 +29,15 @@ ADDRESSES = (
 AREAS = ("v1", "api", "c", "r", "static")
 NO_WIRE, OTHER = "none", "other"
 
-_UP = re.compile(r"(?:^|[/\\])\.{1,2}(?:$|[/\\;])")
+_UP = re.compile(r"(?:^|[/\\])\.{1,2}(?:$|[/\\;])|%|[\x00-\x1f]")
 
 
 def passes(path: str) -> bool:
-    """Whether requests to this address pass. With a step up in it, it could be another one for the model's API."""
+    """Whether requests to this address pass.
+
+    With a step up in it, or what becomes one if it is decoded twice or cut off, it could be another one for the
+    model's API.
+    """
     return path in PASSED or (path.startswith(PASSED_BELOW) and not _UP.search(path))
 
 

@@ -150,7 +150,7 @@ def scope(request: Request, user: str | None) -> str:
 
 def _unkeyed(request: Request) -> str:
     sent = fields(request.scope)
-    key = next((sent[name] for name in KEYS if name in sent), None)
+    key = next((sent[name] for name in KEYS if sent.get(name)), None)
     browser = request.cookies.get(BROWSER) if "cookie" in sent else None
     kind, secret = ("key", key) if key else ("browser", browser) if browser else ("nobody", "")
     return f"{kind}:{digest(secret)}"

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from adjourn.core.events import Ended, Held
-from adjourn.core.machine import Hold
+from adjourn.core.machine import Hold, Mode
 from adjourn.core.receipt import receipt
 from adjourn.host import Host
 from adjourn.host.words import words
@@ -75,7 +75,8 @@ async def _conversation(host: Host, scope: str, wanted: str) -> dict[str, Any] |
     exported = export(conversation, events, await host.store.texts(conversation))
     nodes = {message["index"]: message["node"] for message in exported["messages"]}
     shown = [event for event in events if isinstance(event, Held) and event.level is Hold.SHOWN]
-    standing = await host.store.see(conversation, lambda tree: set(tree.ended))
+    standing, mode = await host.store.see(conversation, lambda tree: (set(tree.ended), host.mode(tree)))
+    supported = exported["held"] == "shown" and mode >= Mode.WARN  # in mode shadow nothing is shown to anybody
     ends = {event.answer: receipt(conversation, event) for event in events if isinstance(event, Ended)}
     return {
         "conversation": conversation,
@@ -93,5 +94,5 @@ async def _conversation(host: Host, scope: str, wanted: str) -> dict[str, Any] |
             for answer, end in ends.items()
             if answer in standing
         },
-        "support": host.support(shown[-1].kind if shown else None) if exported["held"] == "shown" else None,
+        "support": host.support(shown[-1].kind if shown else None) if supported else None,
     }

@@ -24,11 +24,15 @@ class Note(NamedTuple):
 
 
 def view(request: Request, notes: Sequence[Note]) -> bytes:
-    """Return the request with the notes put in; its own bytes if there are none, or if they cannot be put in."""
+    """Return the request with the notes put in; its own bytes if there are none, or if they cannot be put in.
+
+    A note for a message whose content a client has taken away is left out.
+    """
     if not notes:
         return request.body
     spans = elements(request.body, members(request.body)["messages"].start)
     placed = [_placed(request.body, spans, note) for note in notes]
+    placed = [note for note in placed if _has_room(request.body, spans[note.behind], note)]
     body = insert(request.body, [_insertion(request.body, spans[note.behind], note) for note in placed])
     return body if _only_added(request, placed, body) else request.body
 
@@ -44,6 +48,12 @@ def _placed(body: bytes, spans: Sequence[Span], note: Note) -> Note:
     role = members(body, spans[note.behind + 1].start).get("role")
     stands = role is not None and msgspec.json.decode(body[role.start : role.end]) == ASSISTANT
     return note if stands else note._replace(form=IN_USER)
+
+
+def _has_room(body: bytes, message: Span, note: Note) -> bool:
+    """Whether there is a text, or a list of parts, to which the note can be added."""
+    content = members(body, message.start).get("content") if note.form == IN_USER else message
+    return content is not None and body[content.start : content.start + 1] in (b'"', b"[", b"{")
 
 
 def _insertion(body: bytes, message: Span, note: Note) -> Insertion:
