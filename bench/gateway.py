@@ -155,7 +155,7 @@ def gateway(upstream: str, db: str) -> Any:
 
 
 def _run(app: Callable[..., Any], arguments: tuple[Any, ...], port: int) -> None:
-    uvicorn.run(app(*arguments), port=port, log_level="error", access_log=False)
+    uvicorn.run(app(*arguments), port=port, log_level="error", access_log=False, timeout_keep_alive=75)
 
 
 class Server(str):

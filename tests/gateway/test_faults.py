@@ -40,8 +40,12 @@ async def outcomes(served: Rig) -> list[Outcome]:
 
 
 async def test_a_model_that_cannot_be_reached_is_a_502_and_the_message_can_be_sent_again(stream: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as taken:  # its port is nobody else's, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        await _unreachable(f"http://127.0.0.1:{taken.getsockname()[1]}", stream)
+
+
+async def _unreachable(nobody: str, stream: bool) -> None:
     async with rig(scripted("Okay."), model_url=nobody) as served:
         chat = served.chat(stream=stream)
         for _ in range(2):

@@ -154,13 +154,14 @@ async def tried(chat: Chat, text: str = CALM, **headers: str) -> Reply:
 
 
 async def test_a_refused_connection_is_a_502_and_the_attempt_has_failed(wire: str, stream: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:  # its port is nobody else's, and nobody listens
+        taken.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    async with rig(scripted("Okay."), model_url=nobody) as served:
-        reply = await tried(person(served, wire, stream=stream))
-        assert (reply.status, reply.json["error"]["type"]) == (502, UPSTREAM_ERROR[wire])
-        assert await outcomes(served) == [Outcome.FAILED]
-        assert await served.verified() == 1
+        async with rig(scripted("Okay."), model_url=nobody) as served:
+            reply = await tried(person(served, wire, stream=stream))
+            assert (reply.status, reply.json["error"]["type"]) == (502, UPSTREAM_ERROR[wire])
+            assert await outcomes(served) == [Outcome.FAILED]
+            assert await served.verified() == 1
 
 
 async def test_a_connection_that_is_not_taken_in_time_is_a_504(wire: str, stream: bool) -> None:

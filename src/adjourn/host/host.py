@@ -132,8 +132,8 @@ class Host:
         """Return the message at its place, before it is taken."""
         external = None if conversation is None or conversation in NEW else conversation
         place = await locate(self.store, recogniser, asked, external)
-        if external is not None and place.anchor is None and place.conversation is not None:
-            # Nothing of ours in the conversation that it names: then it may be the history of another one.
+        if external is not None and place.conversation is not None and (place.anchor is None or place.loose):
+            # It is not the path of the conversation that it names: then it may be the history of another one.
             copied = await locate(self.store, recogniser, asked, UNKNOWN)
             place = await closed_in(self.store, recogniser, copied) or place
         inherits = None
