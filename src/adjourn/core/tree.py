@@ -103,6 +103,8 @@ class Overlay(Nodes):
         found = self.changed.get(node)
         if found is not None:
             return found
+        if type(self.base) is dict:  # most nodes that are asked for so are new: an exception for each would cost more
+            return self.base.get(node, default)
         try:
             return self.base[node]
         except KeyError:

@@ -1,5 +1,7 @@
 """Several detectors as one witness: the highest score of each name counts; thresholds make flags of them."""
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -30,6 +32,10 @@ _LOWER = {
 }  # what is over the one is over the other, whatever the thresholds
 
 
+REMEMBERED = 4096
+"""Of how many texts it is remembered how they were read."""
+
+
 class Detectors:
     """Reads a text with every detector. One that raises adds nothing, and is named in `Reading.failed`."""
 
@@ -40,6 +46,7 @@ class Detectors:
         self._thresholds = _merged(thresholds or {})
         self._version: str | None = None
         self._nothing: Reading | None = None
+        self._remembered: OrderedDict[bytes, Reading] = OrderedDict()
 
     @property
     def version(self) -> str:
@@ -50,11 +57,28 @@ class Detectors:
 
     def user(self, text: str, before: Sequence[Message] = ()) -> Reading:
         """Read a person's message."""
-        return self._read(lambda one: one.user(text, before))
+        if before:
+            return self._read(lambda one: one.user(text, before))
+        return self._once(b"user", text, lambda one: one.user(text, ()))
 
     def assistant(self, text: str) -> Reading:
         """Read an assistant's message."""
-        return self._read(lambda one: one.assistant(text))
+        return self._once(b"assistant", text, lambda one: one.assistant(text))
+
+    def _once(self, role: bytes, text: str, ask: Callable[[Detector], Seen]) -> Reading:
+        """Read a text by itself, or remember how it was read: clients tell the same histories again and again.
+
+        Nothing is remembered of its words but their digest.
+        """
+        key = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, person=role).digest()
+        reading = self._remembered.get(key)
+        if reading is None:
+            reading = self._read(ask)
+            if not reading.failed:
+                self._remembered[key] = reading
+                if len(self._remembered) > REMEMBERED:
+                    self._remembered.popitem(last=False)
+        return reading
 
     def _read(self, ask: Callable[[Detector], Seen]) -> Reading:
         seen, failed = [], []

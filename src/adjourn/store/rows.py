@@ -93,11 +93,15 @@ class KeptNodes(dict[str, Node]):
         super().__init__()
         self._database = database
         self._conversation = conversation
+        self._missing: set[str] = set()
 
     def __missing__(self, node: str) -> Node:
+        if node in self._missing:
+            raise KeyError(node)
         query = "SELECT body FROM nodes WHERE conversation = ? AND node = ?"
         row = self._database.execute(query, (self._conversation, node)).fetchone()
         if row is None:
+            self._missing.add(node)
             raise KeyError(node)
         found = self[node] = codec.decode_node(row[0])
         return found
