@@ -132,7 +132,7 @@ class Host:
         """Return the message at its place, before it is taken."""
         external = None if conversation is None or conversation in NEW else conversation
         place = await locate(self.store, recogniser, asked, external)
-        if external is not None and place.conversation is not None and (place.anchor is None or place.loose):
+        if external is not None and place.conversation is not None and not place.is_on_its_path:
             # It is not the path of the conversation that it names: then it may be the history of another one.
             copied = await locate(self.store, recogniser, asked, UNKNOWN)
             place = await closed_in(self.store, recogniser, copied) or place

@@ -54,6 +54,12 @@ class Place:
         """The elements behind the newest user message: the request goes on with an answer to it."""
         return range(self.newest + 1, len(self.said))
 
+    @property
+    def is_on_its_path(self) -> bool:
+        """Whether all that stands before the newest message is a path of this conversation, as it is told."""
+        start = 0 if self.anchor is None else self.anchor + 1
+        return not self.loose and all(self.found.get(index) for index in range(start, self.newest))
+
     def at(self, anchor: Lookup) -> "Place":
         """Return the place below this answer."""
         found = {self.anchor: [anchor]} if self.anchor is not None else {}
