@@ -27,7 +27,7 @@ class Aside(StrEnum):
     OBSERVED = "observed"
 
 
-def is_like_one(request: Request) -> bool:
+def _is_like_one(request: Request) -> bool:
     """Whether a request looks like one by its text."""
     said = [message for message in request.messages if message.role != CONTEXT]
     if request.stream or request.tools or len(said) != 1 or not said[0].text.lstrip().startswith(BEGINNINGS):
@@ -39,7 +39,7 @@ async def aside(
     store: Store, recogniser: Recogniser, request: Request, external: str | None, *, told: bool
 ) -> Aside | None:
     """Return what becomes of a request that its header tells is one, or that looks like one; None: it is none."""
-    if not told and not is_like_one(request):
+    if not told and not _is_like_one(request):
         return None
     if told and await _goes_on_below_an_end(store, recogniser, request, external):
         return Aside.CLOSED

@@ -52,9 +52,8 @@ class Beginning:
         self.closing = sealed(host.ident("m"), words()["closing_request"]) if confirms else None
         self.claims = self._claims()
         self.rereads = {index: (node, self._read(place.said[index])) for index, node in altered.items()}
-        if any(
-            reading.failed for _, reading in self.rereads.values()
-        ):  # a risk reading is owed: nothing ends before it
+        if any(reading.failed for _, reading in self.rereads.values()):
+            # A risk reading is owed: nothing ends before it.
             self.reading = replace(self.reading, failed=(*self.reading.failed, OTHER_WORDS))
         self.turn = Turn(
             host=host,

@@ -27,7 +27,7 @@ from adjourn.signals import Detectors, local
 from adjourn.store import BUSY_SECONDS, Store, chance, open_store
 from adjourn.wire.request import Request
 
-NEW = frozenset({"", "new"})
+NEW = frozenset({None, "", "new"})
 """What some clients send as the id of a chat that has none yet."""
 
 UNKNOWN = "\0"
@@ -108,8 +108,7 @@ class Host:
 
         `told`: a header of the client's says that it is one.
         """
-        external = None if conversation is None or conversation in NEW else conversation
-        return await aside(self.store, Recogniser(self.secret, scope), request, external, told=told)
+        return await aside(self.store, Recogniser(self.secret, scope), request, _named(conversation), told=told)
 
     async def closed(self, *, scope: str, request: Request, conversation: str | None = None) -> Closed | None:
         """Return what to tell the client if a message that cannot be kept stands below an end; None: it does not.
@@ -130,12 +129,12 @@ class Host:
         self, recogniser: Recogniser, asked: Request, conversation: str | None, manner: Manner, *, retried: bool
     ) -> Beginning:
         """Return the message at its place, before it is taken."""
-        external = None if conversation is None or conversation in NEW else conversation
+        external = _named(conversation)
         place = await locate(self.store, recogniser, asked, external)
         if external is not None and place.conversation is not None and not place.is_on_its_path:
             # It is not the path of the conversation that it names: then it may be the history of another one.
             copied = await locate(self.store, recogniser, asked, UNKNOWN)
-            place = await closed_in(self.store, recogniser, copied) or place
+            place = (await closed_in(self.store, recogniser, copied) if copied.like else None) or place
         inherits = None
         if place.like:
             closed = await closed_in(self.store, recogniser, place)
@@ -170,3 +169,8 @@ class Host:
     def support(self, kind: RiskKind | None) -> dict[str, Any]:
         """Return the help lines for a kind of risk."""
         return lines.support(kind, self.country, datetime.now(UTC))
+
+
+def _named(conversation: str | None) -> str | None:
+    """Return the id that a client gives its chat, if it is one."""
+    return None if conversation in NEW else conversation

@@ -19,7 +19,6 @@ from adjourn.core.errors import ClientError, StoreError, UpstreamError
 from adjourn.core.events import Outcome
 from adjourn.core.machine import Finish
 from adjourn.host import Aside, Closed, Host, Manner, Turn
-from adjourn.host.aside import is_like_one
 from adjourn.host.words import words
 from adjourn.upstream.client import Answered, Upstream, UpstreamLate
 from adjourn.web import headers
@@ -104,14 +103,14 @@ class Gateway:
     async def judged(self, request: Request, host: Host, asked: Asked) -> Response:
         """Answer a request that holds a person's words."""
         scope, conversation = headers.scope(request, asked.user), headers.conversation(request, self.names)
-        task = headers.task(request, self.names)
-        if task or is_like_one(asked):
-            beside = await host.aside(scope=scope, request=asked, conversation=conversation, told=bool(task))
-            if beside is Aside.PASSES:
-                return await self.passed(request, self.wire.PATH, asked.body)
-            if beside is Aside.CLOSED:
-                return closed(self.wire, words()["refusal"], None, {})
-            asked, conversation = replace(asked, observe_only=True), None  # it quotes nothing that is known
+        task = bool(headers.task(request, self.names))
+        beside = await host.aside(scope=scope, request=asked, conversation=conversation, told=task)
+        if beside is Aside.PASSES:
+            return await self.passed(request, self.wire.PATH, asked.body)
+        if beside is Aside.CLOSED:
+            return closed(self.wire, words()["refusal"], None, {})
+        if beside is Aside.OBSERVED:
+            asked, conversation = replace(asked, observe_only=True), None
         turn = await host.begin(
             scope=scope,
             request=asked,
