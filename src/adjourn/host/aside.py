@@ -11,7 +11,8 @@ from functools import partial
 from adjourn.core.tree import Tree
 from adjourn.host.identify import Recogniser, quoted
 from adjourn.host.inherit import closed_in
-from adjourn.host.locate import is_closed, locate, trace
+from adjourn.host.locate import locate
+from adjourn.host.place import is_closed, trace
 from adjourn.store import Lookup, Store
 from adjourn.wire.request import ASSISTANT, CONTEXT, Request
 

@@ -13,7 +13,7 @@ from adjourn.core.policy import ABUSE
 from adjourn.core.reading import Flag, Reading
 from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
-from adjourn.host.locate import Place, answering, climb, goes_on, trace
+from adjourn.host.place import Place, answering, climb, goes_on, trace
 from adjourn.host.turn import Manner, Turn
 from adjourn.host.words import words
 from adjourn.store import Lookup, Sealed, sealed

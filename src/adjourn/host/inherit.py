@@ -12,7 +12,8 @@ from adjourn.core.machine import EMPTY, Hold, Registers, Stage
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
 from adjourn.host.identify import Recogniser
-from adjourn.host.locate import Place, answering, below, is_closed, trace
+from adjourn.host.locate import below
+from adjourn.host.place import Place, answering, is_closed, trace
 from adjourn.store import Lookup, Store
 
 

@@ -16,7 +16,7 @@ from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
 from adjourn.host.known_ends import Closed
-from adjourn.host.locate import Place
+from adjourn.host.place import Place
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
 from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire import openai_chat
