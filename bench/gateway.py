@@ -31,8 +31,9 @@ from adjourn.web import headers
 from adjourn.web.serve import SWITCH_SECONDS, Serving, application
 
 CLIENTS, ROUNDS, SECONDS, ONE_BY_ONE = 32, 3, 3.0, 200
-PACED_STREAMS, PACED_CHUNKS, PACE_SECONDS = 200, 50, 0.02
-HISTORY_BYTES = 100_000
+PACED_STREAMS, PACED_CHUNKS, PACE_SECONDS, BEGIN_SECONDS = 200, 100, 0.02, 1.0
+HISTORY_TURNS, HISTORY_WORDS = 50, 200
+"""How long a history is: about 100 KB."""
 STALL_MS = 40.0
 """What Nagle's algorithm and a delayed acknowledgement would add to a piece (RFC 9293, section 3.7.4)."""
 PATHS: Mapping[str, str] = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
@@ -200,17 +201,12 @@ class Asks(NamedTuple):
     wire: str
     stream: bool
     model: str = "m"
-    history: int = 0
-    known: bool = False
+    history: Sequence[Mapping[str, str]] = ()
 
     def body(self, client: int, number: int) -> bytes:
         """A first message, another each time; or one below a history of so many bytes."""
         words = f"Hello from {client}, what time is it in Lisbon today? ({number})"
-        messages = [{"role": "user", "content": words}]
-        if self.history:
-            said = "word " * 200
-            turns = [{"role": "user", "content": said}, {"role": "assistant", "content": said}]
-            messages = [*turns * (self.history // 2_000), *messages]
+        messages = [*self.history, {"role": "user", "content": words}]
         asked = {"model": self.model, "max_tokens": 99, "messages": messages, "stream": self.stream}
         return json.dumps(asked).encode()
 
@@ -219,11 +215,20 @@ async def ask(session: aiohttp.ClientSession, url: str, asks: Asks, client: int 
     """Ask, and return when the pieces came, in milliseconds from the question on."""
     address, began = url.removesuffix("/v1") + PATHS[asks.wire], time.perf_counter()
     data, sent = asks.body(client, number), {"Content-Type": "application/json", "Authorization": "Bearer sk-bench"}
-    if asks.known:
-        sent["Adjourn-Conversation"] = f"bench-{asks.wire}"
     async with session.post(address, data=data, headers=sent) as answer:
         assert answer.status == 200, await answer.text()
         return [(time.perf_counter() - began) * 1000 async for _ in answer.content.iter_any()]
+
+
+async def grown(url: str, asks: Asks) -> list[dict[str, str]]:
+    """Have a long conversation, and return it."""
+    history: list[dict[str, str]] = []
+    async with aiohttp.ClientSession() as session:
+        for turn in range(HISTORY_TURNS):
+            said = " ".join(f"word{turn * HISTORY_WORDS + word}" for word in range(HISTORY_WORDS))
+            await ask(session, url, asks._replace(history=[*history, {"role": "user", "content": said}]))
+            history += [{"role": "user", "content": said}, {"role": "assistant", "content": WORDS}]
+    return history
 
 
 async def rate(url: str, asks: Asks) -> float:
@@ -264,9 +269,17 @@ async def _one_by_one(url: str, asks: Asks) -> list[list[float]]:
 
 
 async def paced(url: str, asks: Asks) -> float:
-    """The 99th percentile of what a piece is late by, 200 streams at once, in milliseconds."""
+    """The 99th percentile of what a piece is late by, 200 streams at once, in milliseconds.
+
+    They begin one after another: how many can begin in a second is what `rate` measures.
+    """
+
+    async def one(session: aiohttp.ClientSession, number: int) -> list[float]:
+        await asyncio.sleep(number * BEGIN_SECONDS / PACED_STREAMS)
+        return await ask(session, url, asks, number)
+
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        found = await asyncio.gather(*(ask(session, url, asks, number) for number in range(PACED_STREAMS)))
+        found = await asyncio.gather(*(one(session, number) for number in range(PACED_STREAMS)))
     late = sorted(
         max(0.0, after - before - PACE_SECONDS * 1000) for times in found for before, after in pairwise(times)
     )
@@ -297,9 +310,10 @@ def report(bare: str, judged: Server) -> None:
                 added(f"{name} first byte", first, asks, bare, judged)
                 stall = asyncio.run(longest(judged, asks))
                 print(f"{name} longest wait for a piece {stall:.2f} ms{', A STALL' if stall >= STALL_MS else ''}")
-        long = Asks(wire, False, history=HISTORY_BYTES, known=True)
-        added(f"{wire:<8} a history of 100 KB", whole, long, bare, judged)
-        added(f"{wire:<8} the same, never seen before", whole, long._replace(known=False), bare, judged)
+        history = asyncio.run(grown(judged, Asks(wire, False)))
+        told = [{**message, "content": message["content"][::-1]} for message in history]
+        added(f"{wire:<8} a history of 100 KB", whole, Asks(wire, False, history=history), bare, judged)
+        added(f"{wire:<8} the same, never seen before", whole, Asks(wire, False, history=told), bare, judged)
         found = both(paced, Asks(wire, True, "paced"), bare, judged)
         ratio = statistics.median(ours / max(theirs, 0.01) for theirs, ours in found)
         print(
