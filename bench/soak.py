@@ -40,8 +40,8 @@ CLIENTS = 4
 """How many of each kind."""
 SLACK_MIB, SLACK = 16, 0.10
 """How much memory may have grown between the middle of the run and its end."""
-GONE_SECONDS = 20.0
-"""How long a connection may be left over: the model's are kept for the next request for 15 s."""
+GONE_SECONDS = 45.0
+"""How long a connection may be left over: the model's are kept for 15 s, and looked over each 15 s."""
 TIMES = ("--fork-timeout", "8", "--read-timeout", "8", "--connect-timeout", "8", "--log-level", "warning")
 
 PATHS: Mapping[str, str] = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
@@ -355,14 +355,14 @@ class Server:
             if line.startswith("VmRSS"):
                 self.rss.append(int(line.split()[1]) / 1024)
 
-    def sockets(self) -> int:
-        """How many connections it has, beside what it listens on."""
+    def sockets(self) -> list[str]:
+        """The connections that it has, beside what it listens on: from where, to where, in which state (hex)."""
         own = set()
         for place in Path(f"/proc/{self.process.pid}/fd").iterdir():
             with suppress(OSError):
                 own.add(os.readlink(place).removeprefix("socket:[").removesuffix("]"))
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return sum(row[9] in own and row[3] != "0A" for row in rows)
+        return [" ".join(row[1:6]) for row in rows if row[9] in own and row[3] != "0A"]
 
 
 async def started(stack: AsyncExitStack, folder: Path, upstream: str, name: str) -> Server:
@@ -406,7 +406,8 @@ async def left(soak: Soak, servers: list[Server]) -> None:
     while any(server.sockets() for server in servers) and time.monotonic() < give_up:
         await asyncio.sleep(0.5)
     for server in servers:
-        soak.check(server.sockets() == 0, f"{server.sockets()} connections are left")
+        stuck = server.sockets()
+        soak.check(not stuck, f"{len(stuck)} connections are left: {'; '.join(stuck)}")
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         with suppress(TimeoutError):
