@@ -1,12 +1,15 @@
 """Draws the pages of docs/ that say what the code says: `make docs` writes them, `make check` compares them."""
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from click.testing import CliRunner
 
 from adjourn.cli import main as commands
 from adjourn.core import machine
@@ -190,12 +193,33 @@ def metrics_page() -> Iterator[str]:
             yield f"- a histogram, with buckets up to {', '.join(map(str, row.buckets))} seconds"
 
 
+BLOCK = re.compile(r"^```(jsonl|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def evaluate_page() -> Iterator[str]:
+    """docs/evaluate.md: written by hand, but for what its commands answer to the rows above them."""
+    rows = ""
+
+    def answered(block: re.Match[str]) -> str:
+        nonlocal rows
+        if block[1] == "jsonl":
+            rows = block[2]
+            return block[0]
+        command = block[2].partition("\n")[0]
+        *arguments, _ = shlex.split(command.removeprefix("$ adjourn "))
+        answer = CliRunner().invoke(commands, [*arguments, "-"], input=rows)
+        return f"```console\n{command}\n{answer.output}```"
+
+    yield BLOCK.sub(answered, (HERE / "evaluate.md").read_text(encoding="utf-8"))
+
+
 PAGES = {
     "api.md": api_page,
     "machine.md": machine_page,
     "policy.md": policy_page,
     "commands.md": commands_page,
     "metrics.md": metrics_page,
+    "evaluate.md": evaluate_page,
 }
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from adjourn.cli import main, start_lines
+from adjourn.cli import main
+from adjourn.cli.server import start_lines
 from adjourn.core.acts import Closing, Message, Reply, Text, answer, close, opening, receive
 from adjourn.core.events import Verdict
 from adjourn.core.policy import Policy
@@ -392,7 +393,7 @@ def test_a_time_out_of_the_settings_file_is_refused_in_the_same_sentence(tmp_pat
 
 def test_time_outs_of_all_places_reach_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Serving] = []
-    monkeypatch.setattr("adjourn.cli.serve", lambda serving, _: given.append(serving))
+    monkeypatch.setattr("adjourn.cli.server.serve", lambda serving, _: given.append(serving))
     settings = tmp_path / "adjourn.toml"
     settings.write_text('read-timeout = 0.5\nstop-timeout = 7\nlog-level = "debug"\n')
     command = ["--settings", str(settings), "serve", "--fork-timeout", "3", "--db", "memory:"]

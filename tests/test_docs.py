@@ -90,6 +90,18 @@ def test_the_readme_names_every_command() -> None:
     ] == []
 
 
+def test_the_page_on_evaluating_shows_what_its_commands_say_of_its_rows() -> None:
+    page = (ROOT / "docs" / "evaluate.md").read_text(encoding="utf-8")
+    for rows, shown in zip(code_blocks(page, "jsonl"), code_blocks(page, "console"), strict=True):
+        command, _, said = shown.partition("\n")
+        *arguments, _ = command.removeprefix("$ adjourn ").split()
+        done = subprocess.run(
+            [sys.executable, "-m", "adjourn", *arguments], input=rows.encode(), capture_output=True, check=True
+        )
+        assert done.stdout.decode() == said
+        assert done.stderr == b""
+
+
 @pytest.mark.parametrize("page", ["openai-sdk", "anthropic-sdk"])
 def test_the_page_on_a_vendors_client_does_what_it_says(page: str) -> None:
     program, streaming = code_blocks((ROOT / "docs" / "connect" / f"{page}.md").read_text(encoding="utf-8"))

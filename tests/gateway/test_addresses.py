@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from adjourn.cli import start_lines
+from adjourn.cli.server import start_lines
 from adjourn.core.errors import CallerError
 from adjourn.core.policy import Policy
 from adjourn.signals import Detectors

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from adjourn.cli import main, start_lines
+from adjourn.cli import main
+from adjourn.cli.server import start_lines
 from adjourn.core.errors import CallerError
 from adjourn.core.policy import Policy
 from adjourn.host import Manner

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -58,7 +59,7 @@ class Line:
 
     def __post_init__(self) -> None:
         """Refuse an entry that could mislead somebody."""
-        for wrong, problem in (
+        faults = (
             (not _COUNTRY.fullmatch(self.country), "country: two capital letters are needed"),
             (self.kind not in (_CRISIS, _VIOLENCE), f"kind: {_CRISIS} or {_VIOLENCE} is needed"),
             (not self.name, "name: it is empty"),
@@ -71,9 +72,9 @@ class Line:
             (not (self.cost and self.checked_how), "cost and checked_how: say what was read, or that nothing was"),
             (self.hours != ALWAYS and not self.time_zone, "hours of the day need a time zone"),
             (self.hours != ALWAYS and not self._span(), f"hours: {ALWAYS} or 09:00-24:00 is needed"),
-        ):
-            if wrong:
-                raise CallerError(f"{self.country} {self.name}: {problem}")
+        )
+        if found := "; ".join(problem for wrong, problem in faults if wrong):
+            raise CallerError(found)
 
     def is_open(self, now: datetime) -> bool | None:
         """Whether somebody answers at `now`; None if this machine does not know the line's time zone."""
@@ -147,13 +148,25 @@ def _directory() -> dict[str, Any]:
 
 @cache
 def _known() -> tuple[tuple[Line, ...], Mapping[str, str], Mapping[str, str]]:
-    data = tomllib.loads(files(__package__).joinpath("lines.toml").read_text(encoding="utf-8"))
-    return tuple(_line(entry) for entry in data["line"]), data["emergency"], data["emergency_danger"]
+    data = tomllib.loads(file().read_text(encoding="utf-8"))
+    return tuple(read_line(entry) for entry in data["line"]), data["emergency"], data["emergency_danger"]
 
 
-def _line(entry: Mapping[str, Any]) -> Line:
+def file() -> Traversable:
+    """Return where all of it is written."""
+    return files(__package__).joinpath("lines.toml")
+
+
+def read_line(entry: Mapping[str, Any]) -> Line:
+    """Return the line that an entry of the file describes; raises CallerError, which says all that is wrong with it."""
+    called = f"{entry.get('country', '?')} {entry.get('name', '?')}"
     wanted = {field.name for field in fields(Line)}
     if entry.keys() != wanted:
-        odd = ", ".join(sorted(entry.keys() ^ wanted))
-        raise CallerError(f"{entry.get('country')} {entry.get('name')}: missing or unknown: {odd}")
-    return Line(**{**entry, "languages": tuple(entry["languages"])})
+        raise CallerError(f"{called}: missing or unknown: {', '.join(sorted(entry.keys() ^ wanted))}")
+    other = {"languages": list, "checked_on": date}
+    if wrong := [name for name, value in entry.items() if type(value) is not other.get(name, str)]:
+        raise CallerError(f"{called}: not of the right type: {', '.join(wrong)}")
+    try:
+        return Line(**{**entry, "languages": tuple(map(str, entry["languages"]))})
+    except CallerError as error:
+        raise CallerError(f"{called}: {error}") from None

@@ -1,12 +1,14 @@
 """Recorded conversations: one line of JSON each, `{"id", "messages": [{"role", "content"}]}`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
 from adjourn.core.errors import ClientError
+
+T = TypeVar("T")
 
 ROLES = frozenset({"user", "assistant", "system", "developer", "tool", "function"})
 
@@ -40,6 +42,10 @@ class Reader:
 
     def read(self, file: BinaryIO, name: str) -> Iterator[Transcript | BadLine]:
         """Yield each conversation of a file, or what is wrong with its line."""
+        return self.each(file, name, parse)
+
+    def each(self, file: BinaryIO, name: str, parse: Callable[[bytes, int], T]) -> Iterator[T | BadLine]:
+        """Yield what `parse` makes of each line and its number, or what is wrong with it."""
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
@@ -52,13 +58,25 @@ class Reader:
 
 def parse(line: bytes, number: int) -> Transcript:
     """Return the conversation of a line; raises ClientError, which says what is wrong with it."""
+    return transcript(decode(line), number)
+
+
+def decode(line: bytes) -> Mapping[str, Any]:
+    """Return the object that a line of JSON is; raises ClientError."""
     try:
         data = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"))
     except UnicodeDecodeError:
         raise ClientError("it is not UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise ClientError(f"it is not JSON: {error}") from None
-    if not isinstance(data, dict) or not isinstance(data.get("messages"), list):
+    if not isinstance(data, dict):
+        raise ClientError("there is no list `messages` in it")
+    return data
+
+
+def transcript(data: Mapping[str, Any], number: int) -> Transcript:
+    """Return the conversation in an object, named by its line's number if it has no id; raises ClientError."""
+    if not isinstance(data.get("messages"), list):
         raise ClientError("there is no list `messages` in it")
     messages = [_message(message, index) for index, message in enumerate(data["messages"])]
     return Transcript(str(data.get("id", number)), messages)
