@@ -11,4 +11,6 @@ __all__ = ["THRESHOLDS", "Detector", "Detectors", "Lexical", "Message", "Seen", 
 
 def local(thresholds: Mapping[str, Mapping[str, float]] | None = None) -> Detectors:
     """Give all local detectors as one witness; `thresholds` replaces single entries of `THRESHOLDS`."""
-    return Detectors([Lexical()], thresholds)
+    from adjourn.signals.trained import trained  # it takes long to read: only who needs it waits
+
+    return Detectors([Lexical(), trained()], thresholds)

@@ -1,0 +1,1 @@
+"""How the weights of the trained detectors are made: `make train` (README.md)."""
