@@ -15,6 +15,7 @@ most      only in a message of at most so many words; `first`: only in the first
 last      the last slot stands at the end of the sentence
 only      the sentence (with `whole`: the message) has no words but those of these phrases
 whole     the message is nothing but this phrase and words of the list `filler`, and no question
+examples  texts on which it fires, and `not`: texts that have none of its signal; the tests read them
 """
 
 import hashlib
@@ -39,6 +40,7 @@ _ANY = 1 << 30
 _COUNTS = 0.8  # from here on a harmful request is one in its own right; below it is a topic
 _NEITHER = ("abusive", "asks_end", "confirms_end", "risk")  # neither calm nor about the request
 _FEW = 4
+_OTHERS = tuple(f"{about}_{language}" for about in ("risk", "closing") for language in ("it", "es", "fr", "de", "pt"))
 _REMEMBERED = 256
 
 
@@ -303,7 +305,7 @@ class Lexical:
 
     @cached_property
     def _people(self) -> Lexicon:
-        return Lexicon("harmful", "abusive", "risk", "closing")
+        return Lexicon("harmful", "abusive", "risk", "closing", *_OTHERS)
 
     @cached_property
     def _fired(self) -> Callable[[str], tuple[Rule, ...]]:
