@@ -24,7 +24,7 @@ def rules() -> Iterator[tuple[str, int, dict[str, object]]]:
 
 
 def texts(key: str) -> list[object]:
-    found = []
+    found: list[object] = []
     for name, place, rule in rules():
         given = rule.get(key, [])
         assert isinstance(given, list)
@@ -46,5 +46,7 @@ def test_a_twin_of_an_example_has_nothing_of_the_signal(rule: dict[str, str], te
 
 
 def test_every_rule_in_another_language_has_examples_and_twins() -> None:
-    lacking = [(name, place) for name, place, rule in rules() if "_" in name and not (rule.get("examples") and rule.get("not"))]
+    lacking = [
+        (name, place) for name, place, rule in rules() if "_" in name and not (rule.get("examples") and rule.get("not"))
+    ]
     assert lacking == []

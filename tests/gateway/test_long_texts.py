@@ -4,11 +4,9 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-
 from adjourn.signals import LONG, Detectors, Lexical, Message, Seen
 from tests.gateway.rig import CALM, rig
 from tests.models import Said, scripted
-
 
 ROLES = ("user", "assistant", "user")
 

@@ -27,7 +27,10 @@ _MEANT = str.maketrans(
     {"🔪": " knife ", "🗡": " knife ", "🔫": " gun ", "💊": " pills ", "💣": " bomb ", "ß": "ss", "æ": "ae", "œ": "oe"}
     | {"\x85": "\n", "\u2028": "\n", "\u2029": "\n", "。": ".", "؟": "?", "।": "."}
 )
-_UNSEEN = "\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f"
+_UNSEEN = (
+    "\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e007f"
+)
 _STROKES = "\u0334-\u0338\u20d2\u20d3\u20dd-\u20e0\u20e3\u20e5\u20e6\u0488\u0489"
 _DROPPED = re.compile(rf"['`´’‘ʼ{_UNSEEN}{_STROKES}]+")
 _MARKED = re.compile(r"(?<=[a-z])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]+")
