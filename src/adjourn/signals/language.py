@@ -29,20 +29,37 @@ _READ = 2_000  # characters that are looked at
 _SURE = 3  # so many words of none of the languages make a text one that is not known
 
 _COMMON = {
-    "en": "the and you that is it to of in i my me do not what how this for with have are was be on can your am so "
-    "an we he she they but if or want just from about at all please would could there no yes when who why help "
-    "make write explain give tell show good thanks ok hello hi",
-    "it": "il lo la gli le un una di che e è non mi ti si ho hai ha sono per con come cosa ma se più anche questo questa "
-    "mio mia voglio posso della del nel al da in io tu ciao grazie perché quando sì puoi fare tutti",
-    "es": "el la los las un una de que y no me te se he ha es soy estoy para por con como cómo qué pero si más mi tu yo su "
-    "quiero puedo del al en lo esto esta este hola gracias porque cuando sí puedes hacer muy está",
-    "fr": "le la les un une des de que et ne pas je tu il elle me te se ai as est suis pour par avec comme mais si plus "
-    "mon ma mes ton du au en ce cette dans sur nous vous on qui quoi bonjour merci veux peux oui fait c j l d qu n",
-    "de": "der die das ein eine und ich du er sie es nicht ist bin hast habe hab mir mich dir zu mit für auf von wie "
-    "was aber wenn mehr mein meine den dem im in so auch noch kann will wir ihr hallo danke bitte warum wann ja nein",
-    "pt": "o a os as um uma de que e não nao me te se eu é sou estou para por com como mas mais meu minha do da no "
-    "na em isso este esta quero posso oi olá obrigado obrigada porque quando sim você voce vou está muito tem",
-    "nl": "de het een en ik je niet is dat van op te zijn met voor maar wat hoe mijn naar wil kan geen ook ben heb",
+    "en": (
+        "the and you that is it to of in i my me do not what how this for with have are was be on can your am "
+        "so an we he she they but if or want just from about at all please would could there no yes when who "
+        "why help make write explain give tell show good thanks ok hello hi"
+    ),
+    "it": (
+        "il lo la gli le un una di che e è non mi ti si ho hai ha sono per con come cosa ma se più anche "
+        "questo questa mio mia voglio posso della del nel al da in io tu ciao grazie perché quando sì puoi "
+        "fare tutti"
+    ),
+    "es": (
+        "el la los las un una de que y no me te se he ha es soy estoy para por con como cómo qué pero si más "
+        "mi tu yo su quiero puedo del al en lo esto esta este hola gracias porque cuando sí puedes hacer muy "
+        "está"
+    ),
+    "fr": (
+        "le la les un une des de que et ne pas je tu il elle me te se ai as est suis pour par avec comme mais "
+        "si plus mon ma mes ton du au en ce cette dans sur nous vous on qui quoi bonjour merci veux peux oui "
+        "fait c j l d qu n"
+    ),
+    "de": (
+        "der die das ein eine und ich du er sie es nicht ist bin hast habe hab mir mich dir zu mit für auf "
+        "von wie was aber wenn mehr mein meine den dem im in so auch noch kann will wir ihr hallo danke bitte "
+        "warum wann ja nein"
+    ),
+    "pt": (
+        "o a os as um uma de que e não nao me te se eu é sou estou para por com como mas mais meu minha do da "
+        "no na em isso este esta quero posso oi olá obrigado obrigada porque quando sim você voce vou está "
+        "muito tem"
+    ),
+    "nl": ("de het een en ik je niet is dat van op te zijn met voor maar wat hoe mijn naar wil kan geen ook ben heb"),
     "pl": "i w nie na się że to jest z do jak co ale mi moje mój jestem chcę mam już czy tak dla od",
     "tr": "ve bir bu ben sen için ile çok ne var yok değil ama mi istiyorum nasıl daha gibi beni benim",
 }
