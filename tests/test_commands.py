@@ -79,6 +79,7 @@ def test_signals_writes_a_line_for_each_message() -> None:
     assert (user["index"], user["role"]) == (1, "user")
     assert "asks_end" in str(user["flags"])
     assert {"family", "risk_kind"} <= set(user)
+    assert [(line["language"], line["unknown_language"]) for line in (system, user)] == [(None, False), ("en", False)]
 
 
 @pytest.mark.parametrize("command", ["replay", "signals"])

@@ -1,10 +1,12 @@
 """The library: it keeps the conversations and decides; whoever uses it has the sockets and calls the model."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,7 +25,7 @@ from adjourn.host.inherit import closed_in, inherited
 from adjourn.host.known_ends import Closed, KnownEnds
 from adjourn.host.locate import altered, locate
 from adjourn.host.turn import Manner, Turn
-from adjourn.signals import Detectors, local
+from adjourn.signals import LONG, Detectors, local
 from adjourn.store import BUSY_SECONDS, Store, chance, open_store
 from adjourn.wire.request import Request
 
@@ -122,8 +124,9 @@ class Host:
             turn = await beginning.look()
             return turn.closed if turn.refused else None
         except StoreError:
-            risk = self.detectors.user(request.messages[request.newest].text).flags
-            return None if Flag.RISK_CLEAR in risk else self.ends.above(list(recogniser.elements(request)))
+            newest = request.messages[request.newest].text
+            risk = await asyncio.to_thread(self.detectors.user, newest)
+            return None if Flag.RISK_CLEAR in risk.flags else self.ends.above(list(recogniser.elements(request)))
 
     async def _beginning(
         self, recogniser: Recogniser, asked: Request, conversation: str | None, manner: Manner, *, retried: bool
@@ -142,7 +145,8 @@ class Host:
                 inherits = await inherited(self.store, self.policy, place.like, self.now())
             place = closed or place.new()
         altering = await altered(self.store, recogniser, place)
-        return Beginning(
+        begin = partial(
+            Beginning,
             self,
             manner,
             asked,
@@ -153,6 +157,9 @@ class Host:
             inherits=inherits,
             altered=altering,
         )
+        # Whatever is read for the first time is read here: what is long, where it keeps nobody else waiting.
+        long = sum(len(message.text) for message in asked.messages) > LONG
+        return await asyncio.to_thread(begin) if long else begin()
 
     def now(self) -> int:
         """Return the time, in milliseconds since 1970."""

@@ -150,7 +150,7 @@ class Turn:
         """
         if self.first_reply is None and chooses_end(said):
             self.first_reply = message or self.manner.wire.said(said)
-            self.first_reading = self.host.detectors.assistant(said)
+            self.first_reading = await self.host.detectors.heard(said)
             return self
         verdict = Verdict.END if chooses_end(said) else Verdict.CONTINUE
         verdicts = (verdict,) if self.first_reply is None else (Verdict.END, verdict)
@@ -161,7 +161,7 @@ class Turn:
             parent=self.node,
             attempt=self.attempt,
             verdicts=verdicts,
-            readings=(*filter(None, [self.first_reading]), self.host.detectors.assistant(said)),
+            readings=(*filter(None, [self.first_reading]), await self.host.detectors.heard(said)),
             at=self.host.now(),
         )
 
@@ -195,7 +195,7 @@ class Turn:
         texts: dict[str | None, Sealed] = {None: sealed(self.host.ident("m"), said)}
         for name, more in self._additions().items():
             texts[name] = sealed(self.host.ident("m"), f"{said}\n\n{more}")  # of its own: only what was sent is found
-        reading, at = self.host.detectors.assistant(said), self.host.now()
+        reading, at = await self.host.detectors.heard(said), self.host.now()
 
         def take(tree: Tree, added: str | None) -> tuple[Facts, Answer]:
             reply = Reply(
@@ -235,7 +235,7 @@ class Turn:
         reply = Reply(
             text=text.reference,
             parent=self.node,
-            readings=(self.host.detectors.assistant(said),) if said.strip() else (),
+            readings=(await self.host.detectors.heard(said),) if said.strip() else (),
             attempt=self.attempt,
             at=self.host.now(),
         )

@@ -6,10 +6,15 @@ from typing import Any
 from adjourn.core.reading import Reading
 from adjourn.lab.transcript import Transcript
 from adjourn.signals import Detectors
+from adjourn.signals.language import is_unknown, language
 
 
 def message_signals(transcript: Transcript, detectors: Detectors) -> Iterator[dict[str, Any]]:
-    """Yield, for each message, its flags and scores; those of tools and operators are context and have none."""
+    """Yield, for each message, its flags and scores; those of tools and operators are context and have none.
+
+    `language` is the one that it seems to be in, if anything tells; in an `unknown_language` the tables see nothing,
+    and no flags mean nothing.
+    """
     before: list[tuple[str, str]] = []
     for index, message in enumerate(transcript.messages):
         reading = Reading()
@@ -18,6 +23,7 @@ def message_signals(transcript: Transcript, detectors: Detectors) -> Iterator[di
         elif message.role == "assistant":
             reading = detectors.assistant(message.text)
         before.append((message.role, message.text))
+        spoken = language(message.text) if message.role in ("user", "assistant") else None
         yield {
             "id": transcript.id,
             "index": index,
@@ -27,4 +33,6 @@ def message_signals(transcript: Transcript, detectors: Detectors) -> Iterator[di
             "family": reading.family,
             "risk_kind": reading.risk_kind,
             "failed": reading.failed,
+            "language": spoken,
+            "unknown_language": is_unknown(spoken),
         }

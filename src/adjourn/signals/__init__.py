@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from adjourn.signals.combine import THRESHOLDS, Detectors
+from adjourn.signals.combine import LONG, THRESHOLDS, Detectors
 from adjourn.signals.detector import Detector, Message, Seen
 from adjourn.signals.lexical import Lexical
 
-__all__ = ["THRESHOLDS", "Detector", "Detectors", "Lexical", "Message", "Seen", "local"]
+__all__ = ["LONG", "THRESHOLDS", "Detector", "Detectors", "Lexical", "Message", "Seen", "local"]
 
 
 def local(thresholds: Mapping[str, Mapping[str, float]] | None = None) -> Detectors:

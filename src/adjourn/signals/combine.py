@@ -1,5 +1,6 @@
 """Several detectors as one witness: the highest score of each name counts; thresholds make flags of them."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,9 @@ _LOWER = {
 REMEMBERED = 4096
 """Of how many texts it is remembered how they were read."""
 
+LONG = 8_192
+"""What has more characters is read in a thread: meanwhile the loop goes on with other requests."""
+
 
 class Detectors:
     """Reads a text with every detector. One that raises adds nothing, and is named in `Reading.failed`."""
@@ -64,6 +68,10 @@ class Detectors:
     def assistant(self, text: str) -> Reading:
         """Read an assistant's message."""
         return self._once(b"assistant", text, lambda one: one.assistant(text))
+
+    async def heard(self, said: str) -> Reading:
+        """Read an assistant's message as `assistant` does; nobody else waits for a long one."""
+        return self.assistant(said) if len(said) <= LONG else await asyncio.to_thread(self.assistant, said)
 
     def _once(self, role: bytes, text: str, ask: Callable[[Detector], Seen]) -> Reading:
         """Read a text by itself, or remember how it was read: clients tell the same histories again and again.

@@ -15,29 +15,32 @@ most      only in a message of at most so many words; `first`: only in the first
 last      the last slot stands at the end of the sentence
 only      the sentence (with `whole`: the message) has no words but those of these phrases
 whole     the message is nothing but this phrase and words of the list `filler`, and no question
+examples  texts on which it fires, and `not`: texts that have none of its signal; the tests read them
 """
 
 import hashlib
 import tomllib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.resources import files
 from itertools import chain
 from typing import Any
 
 from adjourn.core.reading import RiskKind
 from adjourn.signals.detector import NOTHING, OF_ASSISTANTS, OF_USERS, Message, Seen
-from adjourn.signals.normal import END, bare, folded, odd, plain, rough, sentences, tokens
+from adjourn.signals.normal import END, WINDOW, bare, folded, odd, plain, rough, sentences, tokens, windows
 from adjourn.signals.phrases import Phrases, rarity
 
-_FORMAT = "3"  # of this reader: changes when the same tables would be read otherwise
+_FORMAT = "4"  # of this reader: changes when the same tables would be read otherwise
 _BACK = 24  # how many earlier messages are looked at for what a "come on" presses for
 _CALM = 3  # so many messages of other things, and it is not pressed for any more
 _ANY = 1 << 30
 _COUNTS = 0.8  # from here on a harmful request is one in its own right; below it is a topic
 _NEITHER = ("abusive", "asks_end", "confirms_end", "risk")  # neither calm nor about the request
 _FEW = 4
+_OTHERS = tuple(f"{about}_{language}" for about in ("risk", "closing") for language in ("it", "es", "fr", "de", "pt"))
 _REMEMBERED = 256
 
 
@@ -212,7 +215,21 @@ class Lexicon:
         return tokens(folded(word), self._spelling, frozenset())
 
     def read(self, text: str) -> list[Rule]:
-        """Give the rules that fire on the text; most texts cost a split and a set test."""
+        """Give the rules that fire on the text, in a long one those that fire anywhere in it.
+
+        What only a short message says is never said in a long one.
+        """
+        if len(text) <= WINDOW:
+            return self._sum(self._look(text))
+        fired: dict[int, Rule] = {}
+        for place, piece in enumerate(windows(text)):
+            for rule in self._look(piece):
+                if rule.most == _ANY and (place == 0 or rule.first == _ANY):
+                    fired[id(rule)] = rule
+        return self._sum(list(fired.values()))
+
+    def _look(self, text: str) -> list[Rule]:
+        """Give the rules that fire by themselves; most texts cost a split and a set test."""
         low = folded(text)
         words = rough(low)
         if next(self._first.candidates(words.split()), None) is None and not odd(low, words):
@@ -221,10 +238,14 @@ class Lexicon:
         views = [(low, (True, False))] if own is text else [(low, (True,)), (folded(own), (False,))]
         read = [(self._read(view), quoted) for view, quoted in views]
         fired = [rule for parts, quoted in read for rule in self._fire(self._first, parts, text, quoted)]
+        if not self._leads.isdisjoint(rule.signal for rule in fired):
+            fired += [rule for parts, quoted in read for rule in self._fire(self._later, parts, text, quoted)]
+        return fired
+
+    def _sum(self, fired: list[Rule]) -> list[Rule]:
+        """Add the rules that fire because others do."""
         names = {rule.signal for rule in fired}
         if not self._leads.isdisjoint(names):
-            fired += [rule for parts, quoted in read for rule in self._fire(self._later, parts, text, quoted)]
-            names.update(rule.signal for rule in fired)
             for rule in self._sums:
                 if names.issuperset(rule.needs):
                     fired.append(rule)
@@ -284,17 +305,15 @@ class Lexical:
 
     @cached_property
     def _people(self) -> Lexicon:
-        return Lexicon("harmful", "abusive", "risk", "closing")
+        return Lexicon("harmful", "abusive", "risk", "closing", *_OTHERS)
 
     @cached_property
     def _fired(self) -> Callable[[str], tuple[Rule, ...]]:
-        # Remembered, as each message is among the earlier ones of the next few.
-        return lru_cache(_REMEMBERED)(lambda text: tuple(self._people.read(text)))
+        return _remembering(self._people)
 
     @cached_property
     def _presses(self) -> Callable[[str], tuple[Rule, ...]]:
-        lexicon = Lexicon("pressing")
-        return lru_cache(_REMEMBERED)(lambda text: tuple(lexicon.read(text)))
+        return _remembering(Lexicon("pressing"))
 
     @cached_property
     def _assistants(self) -> Lexicon:
@@ -350,6 +369,26 @@ class Lexical:
     def assistant(self, text: str) -> Seen:
         """Read an assistant's message."""
         return _seen(self._assistants.read(text), OF_ASSISTANTS)
+
+
+def _remembering(lexicon: Lexicon) -> Callable[[str], tuple[Rule, ...]]:
+    """Read with this lexicon; what was read is remembered, as each message is among the earlier ones of the next few.
+
+    A long text is remembered by its digest, so that it is not kept. Threads may share it.
+    """
+    known: OrderedDict[str | bytes, tuple[Rule, ...]] = OrderedDict()
+
+    def read(text: str) -> tuple[Rule, ...]:
+        short = len(text) <= WINDOW
+        key = text if short else hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+        fired = known.get(key)
+        if fired is None:
+            fired = known[key] = tuple(lexicon.read(text))
+            if len(known) > _REMEMBERED:
+                known.popitem(last=False)
+        return fired
+
+    return read
 
 
 def _counts(rule: Rule) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import threading
 from dataclasses import dataclass, field
 
 from adjourn.core.acts import Text
@@ -36,13 +37,15 @@ class _Chance:
 
     def __init__(self) -> None:
         self._bytes = b""
+        self._lock = threading.Lock()
 
     def take(self, count: int) -> bytes:
-        """Return so many bytes that were never returned before."""
-        if len(self._bytes) < count:
-            self._bytes = secrets.token_bytes(self.PIECE)
-        taken, self._bytes = self._bytes[:count], self._bytes[count:]
-        return taken
+        """Return so many bytes that were never returned before, to whichever thread asks."""
+        with self._lock:
+            if len(self._bytes) < count:
+                self._bytes = secrets.token_bytes(self.PIECE)
+            taken, self._bytes = self._bytes[:count], self._bytes[count:]
+            return taken
 
 
 chance = _Chance().take

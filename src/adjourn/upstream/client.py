@@ -4,6 +4,7 @@ An answer that is compressed, though it was asked for as it is, is unpacked: it 
 """
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from adjourn.core.errors import UpstreamError
 CONNECT_SECONDS, READ_SECONDS, FORK_SECONDS = 10.0, 600.0, 10.0
 HEADER_BYTES = 64 * 1024
 """The longest header that a model's API may send: as long as all that a client may."""
+LARGE = 1024 * 1024
+"""A body of more bytes is sent in pieces, between which others are answered (aiohttp warns otherwise)."""
 LAST_STATUS = 599
 """Above it there are none that can be passed on (RFC 9110, 15)."""
 
@@ -123,11 +126,12 @@ class Upstream:
         if self.key is not None:
             sent = {name: value for name, value in sent.items() if name.lower() not in KEYS}
             sent[self.key_in or "Authorization"] = self.key if self.key_in else f"Bearer {self.key}"
+        data = io.BytesIO(body) if body is not None and len(body) > LARGE else body
         url = URL(self.url + path, encoded=True)  # what the client wrote behind the address stays as it is
         try:
             with _told(question, UpstreamUnreachable("the model could not be reached")):
                 async with asyncio.timeout(self.timeouts.fork) if fork else nullcontext():
-                    asking = self._opened().request(method, url, data=body, headers=sent, allow_redirects=False)
+                    asking = self._opened().request(method, url, data=data, headers=sent, allow_redirects=False)
                     async with asking as answer:
                         question.answered(answer.status)
                         if answer.status > LAST_STATUS:
