@@ -92,7 +92,7 @@ class Writing:
 
 @dataclass(slots=True, eq=False)
 class Running:
-    """An answer that is being written, or was. `begun`: the words that it goes on with; `trouble`: why there is none."""
+    """An answer that is being written, or was. `begun`: the words that it goes on with; `trouble`: why it failed."""
 
     turn: Turn
     begun: str = ""

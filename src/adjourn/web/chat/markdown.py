@@ -6,6 +6,7 @@ One sanitizer has the last word (nh3), so nothing that stands before it need be 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cache, lru_cache
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import latex2mathml.converter
@@ -14,6 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+from markdown_it.utils import OptionsDict
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -29,13 +31,15 @@ KEPT_TEXTS = 4_096
 KEPT_LENGTH = 20_000
 """Of at most so many characters each."""
 
-TEXT_TAGS = frozenset(
-    "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul".split()
-)
-MATH_TAGS = frozenset(
-    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow mspace msqrt mstyle msub"
-    " msubsup msup mtable mtd mtext mtr munder munderover".split()
-)
+# fmt: off
+TAGS = frozenset({
+    "a", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
+    "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "math", "menclose", "mfrac", "mi", "mmultiscripts", "mn", "mo", "mover", "mpadded", "mphantom", "mprescripts",
+    "mroot", "mrow", "mspace", "msqrt", "mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr",
+    "munder", "munderover",
+})
+# fmt: on
 SIZES = ("width", "height", "depth", "lspace", "rspace", "voffset", "minsize", "maxsize")
 ATTRIBUTES: Mapping[str, set[str]] = {
     "a": {"href", "title"},
@@ -74,9 +78,8 @@ def blocks(text: str) -> Iterator[tuple[int, str]]:
     markdown, env = _markdown(), dict[str, Any]()
     tokens = markdown.parse(text, env)
     starts = [at for at, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0 and token.map]
-    for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
-        first = tokens[start].map
-        assert first is not None
+    for start, end in pairwise([*starts, len(tokens)]):
+        first = tokens[start].map or (0, 0)
         yield first[0], _safe(markdown.renderer.render(tokens[start:end], markdown.options, env))
 
 
@@ -91,7 +94,7 @@ def _safe(html: str) -> str:
     """Return the HTML with nothing in it but what is listed above."""
     return nh3.clean(
         html,
-        tags=set(TEXT_TAGS | MATH_TAGS),
+        tags=set(TAGS),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         url_schemes=SCHEMES,
         link_rel="noopener noreferrer nofollow",
@@ -132,16 +135,16 @@ def _coloured(code: str, language: str) -> str:
             lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
         except ClassNotFound:
             return escape(code)
-        return highlight(code, lexer, HtmlFormatter(nowrap=True))
+        return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
     return escape(code)
 
 
-def _cell(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: Options, _: Options) -> str:
+def _cell(renderer: RendererHTML, tokens: Sequence[Token], at: int, options: OptionsDict, env: Options) -> str:
     token = tokens[at]
     aligned = ALIGNED.get(str(token.attrs.pop("style", "")))
     if aligned:
         token.attrSet("class", aligned)
-    return renderer.renderToken(tokens, at, options, {})
+    return renderer.renderToken(tokens, at, options, env)
 
 
 def _image(_: RendererHTML, tokens: Sequence[Token], at: int, __: Options, ___: Options) -> str:
@@ -179,7 +182,6 @@ def _mathml(formula: str, display: str) -> str:
     if len(formula) <= FORMULA:
         try:
             return latex2mathml.converter.convert(formula, display=display)
-        except Exception:
-            # What people and models write as a formula need not be one, and the library has no error of its own for all.
+        except Exception:  # what is written as a formula need not be one, and the library's errors are of many kinds
             return f"<code>{escape(formula)}</code>"
     return f"<code>{escape(formula)}</code>"

@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -95,7 +96,7 @@ def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    made.filters |= {"mine": _mine, "answer": _answer, "digits": _digits, "moment": exported_time}
+    made.filters |= {"mine": _mine, "answer": _answer, "digits": _digits, "moment": exported_time, "day": _day}
     return made
 
 
@@ -158,9 +159,7 @@ def _theme(request: Request) -> str | None:
 @cache
 def _script_words() -> Markup:
     """Return the words of the scripts, as JSON that no text can break out of."""
-    found = {
-        key.removeprefix(SCRIPT_WORDS): text for key, text in page_words().items() if key.startswith(SCRIPT_WORDS)
-    }
+    found = {key.removeprefix(SCRIPT_WORDS): text for key, text in page_words().items() if key.startswith(SCRIPT_WORDS)}
     return Markup(json.dumps(found).replace("<", "\\u003c"))
 
 
@@ -180,6 +179,11 @@ def _pasted(text: str, said: Mapping[str, str]) -> str:
 def _answer(message: Message) -> Markup:
     """Return an answer as HTML."""
     return Markup(markdown.html(message.text))
+
+
+def _day(at: int) -> str:
+    """Return a time, in milliseconds since 1970, as a person reads it; the page's script says it on their own clock."""
+    return f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _digits(number: str) -> str:

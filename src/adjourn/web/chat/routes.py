@@ -95,13 +95,17 @@ async def send(request: Request, chats: Chats, form: Form, scope: str) -> Respon
         return await chat_page(request, chats, shown, status=409, typed=form.text, trouble="trouble_wait")
     if not form.text:
         return _to(conversation, parent or "")
+    if parent is not None and not form["edit"]:
+        shown = await chats.view(conversation, parent)
+        if shown.end is not None:  # closed meanwhile, in another tab: who writes on there meant this chat, not a branch
+            return await chat_page(request, chats, shown, status=409, kept=form.text)
     already = view.said(parent, form.text)
+    if already is not None and conversation is not None:
+        return _to(conversation, already.node)
+    model, gateway = chats.model(form["model"])
     messages = [*view.history(parent), {"role": USER, "content": form.text}]
 
-    async def begin() -> Running | Turn | None:
-        if already is not None:
-            return None
-        model, gateway = chats.model(form["model"])
+    async def begin() -> Running | Turn:
         return await chats.answers.begin(
             chats.host,
             gateway,
@@ -111,10 +115,7 @@ async def send(request: Request, chats: Chats, form: Form, scope: str) -> Respon
             conversation=conversation or external,
         )
 
-    begun = await chats.answers.once(scope, key, begin)
-    if begun is None and already is not None:
-        return _to(conversation, already.node)
-    return await _begun(request, chats, begun, kept=form.text)
+    return await _begun(request, chats, await chats.answers.once(scope, key, begin), kept=form.text)
 
 
 async def retry(request: Request, chats: Chats, form: Form, scope: str) -> Response:
@@ -127,9 +128,7 @@ async def go_on(request: Request, chats: Chats, form: Form, scope: str) -> Respo
     return await _again(request, chats, form, scope, lambda message: message.broken)
 
 
-async def _again(
-    request: Request, chats: Chats, form: Form, scope: str, fits: Callable[[Any], bool]
-) -> Response:
+async def _again(request: Request, chats: Chats, form: Form, scope: str, fits: Callable[[Any], bool]) -> Response:
     conversation, view = await _found(chats, form, scope)
     message = view.messages.get(view.named(form["node"]) or "")
     if conversation is None or message is None or not fits(message):
@@ -146,7 +145,9 @@ async def _again(
             conversation=conversation,
         )
 
-    return await _begun(request, chats, await chats.answers.once(scope, form["key"] or secrets.token_urlsafe(16), begin))
+    return await _begun(
+        request, chats, await chats.answers.once(scope, form["key"] or secrets.token_urlsafe(16), begin)
+    )
 
 
 async def _begun(request: Request, chats: Chats, begun: Running | Turn, kept: str = "") -> Response:

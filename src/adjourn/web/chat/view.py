@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Claimed, Ended, Event, Held, UserReceived
@@ -26,9 +25,9 @@ ELSEWHERE_MS = 10 * 60 * 1000
 class Message:
     """One message. `versions`: the messages at its place, itself among them; the place of an attempt is its answer's.
 
-    `warned`: the assistant asks here to change direction, and did not in its answer before. `broken`: it is what came of an answer that broke off.
-    `coming`: it is being written, in this process under this id (`writing`: what there is of it), or elsewhere (the
-    empty string).
+    `warned`: the assistant asks here to change direction, and did not in its answer before. `broken`: it is what came
+    of an answer that broke off. `coming`: it is being written, in this process under this id (`writing`: what there is
+    of it), or elsewhere (the empty string).
     """
 
     node: str
@@ -73,10 +72,10 @@ class Card:
 
 @dataclass(slots=True)
 class View:
-    """A branch of a conversation. `answers`: what came of each attempt at an answer; `path` is what is shown of it, `earlier` how many messages stand before that.
+    """A branch of a conversation: `path` is what is shown of it, `earlier` how many messages stand before that.
 
-    `leaf`: where it goes on (None: at the beginning). `asked`: the assistant asks whether to close. `unanswered`: the
-    message that waits for an answer. `end`: how the branch was closed.
+    `leaf`: where it goes on (None: at the beginning). `answers`: what came of each attempt at an answer. `asked`: the
+    assistant asks whether to close. `end`: how the branch was closed.
     """
 
     conversation: str | None = None
@@ -143,9 +142,7 @@ async def seen(
     view.answers = {event.attempt: event.node for event in events if isinstance(event, Answer) and event.attempt}
     view.leaf = _newest_below(view.messages, view.named(at or ""))
     path = view.above(view.leaf)
-    answers = [message for message in path if not message.mine]
-    for before, message in pairwise([None, *answers]):
-        message.warned = _warns(message) and not _warns(before)
+    _warn(path)
     view.path = path if whole else path[-NEWEST:]
     view.earlier = len(path) - len(view.path)
     standing, stage, shows = await host.store.see(conversation, lambda tree: _standing(host, tree, view.leaf))
@@ -169,7 +166,11 @@ def _messages(events: Sequence[Event], texts: Mapping[str, Sealed]) -> dict[str,
     found: dict[str, Message] = {}
     tried: dict[str, AttemptStarted] = {}
     broken: dict[str, str] = {}  # message -> the newest answer to it that broke off
-    cut = {(event.parent, _text(texts, event.node)) for event in events if _is_cut(event)}
+    cut = {
+        (event.parent, _text(texts, event.node))
+        for event in events
+        if isinstance(event, Answer) and event.finish is Finish.CUT  # put in when the conversation went on below it
+    }
     for event in events:
         if isinstance(event, UserReceived | Claimed):
             at = event.at if isinstance(event, UserReceived) else 0
@@ -189,8 +190,13 @@ def _messages(events: Sequence[Event], texts: Mapping[str, Sealed]) -> dict[str,
     return found
 
 
-def _warns(message: Message | None) -> bool:
-    return message is not None and message.kind is AnswerKind.WARN
+def _warn(path: Sequence[Message]) -> None:
+    """Note where the assistant asks to change direction; it is said once, not on every answer that follows."""
+    before = False
+    for message in path:
+        if not message.mine:
+            warns = message.kind is AnswerKind.WARN
+            message.warned, before = warns and not before, warns
 
 
 def _come(messages: dict[str, Message], running: Running) -> None:
@@ -216,11 +222,6 @@ def _elsewhere(events: Sequence[Event], messages: Mapping[str, Message], now: in
     }
 
 
-def _is_cut(event: Event) -> bool:
-    """Whether it is an answer that broke off, put in when the conversation went on below it."""
-    return isinstance(event, Answer) and event.finish is Finish.CUT
-
-
 def _text(texts: Mapping[str, Sealed], node: str) -> str:
     return texts[node].text if node in texts else ""
 
@@ -234,7 +235,7 @@ def _versions(messages: Mapping[str, Message]) -> None:
         message.versions = places[message.parent, message.role]
 
 
-def _newest_below(messages: Mapping[str, Message], at: str | None) -> str | None:
+def _newest_below(messages: dict[str, Message], at: str | None) -> str | None:
     """Return the message that came last below this one (None: of all)."""
     if at is None:
         return next(reversed(messages), None)

@@ -11,14 +11,18 @@ const main = $("main");
 
 // Going somewhere: a page is fetched, and put in place of this one.
 
-let newest = 0; // of several pages that are fetched, the one asked for last is shown
+let going = Promise.resolve(); // one after the other, or a page that is fetched again could hide where one went
 
-async function go(address, { body = null, how = "stay", history: step = true } = {}) {
-  const mine = ++newest;
+function go(...where) {
+  going = going.then(() => went(...where));
+  return going;
+}
+
+async function went(address, { body = null, how = "stay", step = true } = {}) {
   let response;
   let text;
   try {
-    response = await fetch(address, body ? { method: "POST", body } : {});
+    response = await fetch(address ?? location.href, body ? { method: "POST", body } : {});
     text = await response.text();
   } catch {
     return trouble("network");
@@ -27,17 +31,16 @@ async function go(address, { body = null, how = "stay", history: step = true } =
   if (!response.headers.get("Content-Type")?.startsWith("text/html")) {
     return trouble(response.status === 413 ? "long" : "other");
   }
-  if (mine !== newest) return response.ok;
-  const before = main.dataset.conversation;
-  show(new DOMParser().parseFromString(text, "text/html"), how, response.ok && body);
+  const fetched = new DOMParser().parseFromString(text, "text/html");
   if (step && response.ok) {
-    const way = before === main.dataset.conversation ? "replaceState" : "pushState";
-    history[way](null, "", response.url);
+    const same = fetched.getElementById("main").dataset.conversation === main.dataset.conversation;
+    history[same ? "replaceState" : "pushState"](null, "", response.url);
   }
+  show(fetched, how, response.ok && body);
   return response.ok;
 }
 
-const refresh = () => go(location.href, { history: false });
+const refresh = () => go(null, { step: false });
 
 /** Show a page that was fetched. `how`: where to look then; `sent`: what was typed was sent with it. */
 function show(fetched, how, sent) {
@@ -150,6 +153,10 @@ document.addEventListener("toggle", ({ target }) => {
 // Copying.
 
 function enhance() {
+  for (const time of document.querySelectorAll("time")) {
+    const shown = { dateStyle: "long", timeStyle: "short" };
+    time.textContent = new Date(time.dateTime).toLocaleString(document.documentElement.lang, shown);
+  }
   for (const button of document.querySelectorAll(".copy[hidden]")) button.hidden = false;
   for (const code of document.querySelectorAll(".assistant:not([aria-busy]) .text pre:not(.copied)")) {
     code.classList.add("copied");
