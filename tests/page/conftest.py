@@ -35,7 +35,7 @@ def served(db: Path, settings: Path | None = None) -> Iterator[str]:
         process.terminate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it runs, no other test has a loop of its own
 def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
     with chromium(pytestconfig) as started:
         yield started
