@@ -27,7 +27,8 @@ def test_a_conversation_of_2000_messages_opens_in_under_a_second_and_all_of_it_c
     expect(chat.locator("article").last).to_contain_text("end")
     assert chat.locator("article").count() == 200
     assert chat.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+    expect(chat.locator("html[data-ready]")).to_be_attached()
     chat.get_by_role("link", name="earlier messages").click()
-    expect(chat.locator("article")).to_have_count(MESSAGES + 2)
+    expect(chat.locator("article")).to_have_count(MESSAGES + 2, timeout=15_000)
     chat.goto(f"{two[0]}/c/{conversation}?all=1")
     assert chat.evaluate(LOADED) < 2 * MOST_MS  # even so

@@ -14,7 +14,7 @@ const main = $("main");
 let going = Promise.resolve(); // one after the other, or a page that is fetched again could hide where one went
 
 function go(...where) {
-  going = going.then(() => went(...where));
+  going = going.catch(() => {}).then(() => went(...where));
   return going;
 }
 
