@@ -149,9 +149,10 @@ def test_who_was_signed_out_meanwhile_is_told_and_keeps_what_they_wrote(
     with profile(browser) as (context, page):
         sign_in(page, server, key)
         expect(page.locator("#box")).to_be_visible()
+        expect(page.locator("html[data-ready]")).to_be_attached()
         context.clear_cookies(name="adjourn_key")
         page.fill("#box", "hello")
         page.press("#box", "Enter")
         expect(page.locator("main")).to_contain_text("You are signed out, so nothing was sent.")
-        expect(page.locator("article.user")).to_contain_text("hello")
+        expect(page.locator("#box")).to_have_value("hello")
         expect(page.locator("main")).not_to_contain_text("The server says")

@@ -531,7 +531,7 @@ async def test_our_own_fault_is_a_500_with_the_requests_id_and_its_places_stand_
             except KeyError:
                 raise fault from None
 
-        target = "adjourn.host.Host.begin" if path != "/" else "adjourn.web.app.chat_page"
+        target = "adjourn.host.Host.begin" if path != "/" else "adjourn.web.chat.routes.chat_page"
         monkeypatch.setattr(target, breaks)
         if path == "/":
             status, headers, said = await get(served, path)

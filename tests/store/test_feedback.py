@@ -319,3 +319,10 @@ async def test_what_cannot_be_erased_holds_up_nothing_and_is_tried_again_an_hour
     await clock.begun.acquire()
     assert await words_kept(store) == []
     task.cancel()
+
+
+async def test_the_version_stays_until_something_is_written(store: Store) -> None:
+    before = await store.version()
+    assert await store.version() == before
+    await store.comment(Feedback(conversation="c_1", about=None, rating=Rating.UP, at=1))
+    assert await store.version() != before

@@ -254,6 +254,10 @@ class Store(Protocol):
         """Make nodes, tree facts and views again from the events; return how many conversations there are."""
         ...
 
+    async def version(self) -> int:
+        """Return a number that changes whenever anything is written, whoever writes it; it costs next to nothing."""
+        ...
+
     async def ready(self) -> None:
         """Begin a write, and take it back; raises StoreError if nothing can be written just now."""
         ...

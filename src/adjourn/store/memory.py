@@ -36,6 +36,7 @@ class MemoryStore:
         self._secrets: dict[str, bytes] = {}
         self._feedback: list[Feedback] = []
         self._keys: dict[bytes, Key] = {}
+        self._version = 0
 
     async def commit(
         self,
@@ -50,6 +51,7 @@ class MemoryStore:
         if self._is_overtaken(conversation, made, lookups):
             return Committed(kept.tree.number + 1, (), overtaken=True)
         if made.recorded:
+            self._version += 1
             kept.tree.nodes.update(made.nodes)
             self._kept[conversation] = made.kept
             self._events.setdefault(conversation, []).extend(made.recorded)
@@ -111,7 +113,11 @@ class MemoryStore:
         lines = [line for line in await self.conversations() if line.last_at < at]
         return [line for line in lines if self._texts.get(line.id) or line.id in said][:limit]
 
+    async def version(self) -> int:
+        return self._version
+
     async def comment(self, feedback: Feedback) -> None:
+        self._version += 1
         self._feedback.append(feedback)
 
     async def feedback(self, conversation: str | None = None, since: int = 0) -> list[Feedback]:

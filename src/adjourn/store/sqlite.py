@@ -199,6 +199,11 @@ class SqliteStore:
         count: int = await self._in_turn(_rebuild)
         return count
 
+    async def version(self) -> int:
+        # Of this thread's connection, which never writes (https://www.sqlite.org/pragma.html#pragma_data_version).
+        (found,) = self._read_here(lambda database: database.execute("PRAGMA data_version").fetchone())
+        return int(found)
+
     async def ready(self) -> None:
         await self._in_turn(_try_to_write)
 

@@ -1,8 +1,8 @@
 """The server's routes, and the guard in front of all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -16,17 +16,22 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adjourn.core.machine import Mode
+from adjourn.core.policy import Policy
 from adjourn.host import Host, Manner
+from adjourn.signals import Detectors
 from adjourn.upstream.choice import Named, chosen
 from adjourn.upstream.client import Upstream
 from adjourn.web import health
 from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Callers, admitted
+from adjourn.web.chat.answers import Answers
+from adjourn.web.chat.page import HERE, Chats
+from adjourn.web.chat.routes import ROUTES
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.headers import Names, fields
 from adjourn.web.manners import differ, manner
-from adjourn.web.page import HERE, chat_page
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched
@@ -77,7 +82,8 @@ def create_app(
             app.state.gateways = gateways(seen, upstreams, names or Names(), unkept)
             app.state.callers = Callers(seen.store if seen else None)
             app.state.metrics, app.state.stopping = watching.metrics, stops
-            yield {"host": seen}
+            async with _chatting(app, seen, upstreams, model=model, demo=demo):
+                yield {"host": seen}
             await stops.left()
         await watching.close()
 
@@ -88,9 +94,6 @@ def create_app(
     async def models(request: Request) -> Response:
         gateway = _asked(request)
         return await gateway.through(request, "/models") if gateway else _no_model(request)
-
-    async def page(request: Request) -> Response:
-        return await chat_page(request, request.state.host, model=model, demo=demo)
 
     async def sign_in(request: Request) -> Response:
         return await sign_in_page(request, request.app.state.callers)
@@ -113,8 +116,7 @@ def create_app(
         return await gateway.through(request, path) if gateway else _no_model(request)
 
     routes = [
-        Route("/", page),
-        Route("/c/{conversation}", page),
+        *ROUTES,
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
         *health.ROUTES,
@@ -134,6 +136,40 @@ def create_app(
     )
     answered = admitted(_at_once(served, chat), served.state)
     return watched(stoppable(guarded(answered, guard), stops), watching)
+
+
+@asynccontextmanager
+async def _chatting(
+    app: Starlette, host: Host | None, upstreams: Mapping[Named, Upstream], *, model: str, demo: bool
+) -> AsyncIterator[None]:
+    """Let people chat on the page. In mode off nothing is judged, and their chats are kept in memory alone."""
+    async with AsyncExitStack() as stack:
+        if host is None:
+            rules = Policy(mode=Mode.OFF)
+            host = await stack.enter_async_context(
+                Host.open("memory:", rules, detectors=Detectors([], rules.thresholds))
+            )
+        answers = Answers(app, app.state.stopping)
+        app.state.chats = Chats(
+            host=host,
+            gateways=app.state.gateways,
+            answers=answers,
+            models=_models(model, upstreams),
+            secret=await host.store.secret("forms"),
+            demo=demo,
+        )
+        yield
+        await answers.close()
+
+
+def _models(model: str, upstreams: Iterable[Named]) -> Mapping[str, str]:
+    """Return the models that the page offers, each with its wire: the operator's choice, and those that are named."""
+    all_of_them = list(upstreams)
+    named = {name: one.wire for one in all_of_them for name in one.models if "*" not in name}
+    first = next((one.wire for one in all_of_them if one.lists(model)), None) or next(
+        (one.wire for one in all_of_them), openai_chat.NAME
+    )
+    return named if model == "" and named else {model: first, **named}
 
 
 class Api:

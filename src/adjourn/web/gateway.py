@@ -77,6 +77,14 @@ class Gateway:
     def wire(self) -> Wire:
         return self.manner.wire
 
+    def manner_of(self, model: str) -> Manner:
+        """Return how this model is spoken to."""
+        return self.manners(model) if self.manners else self.manner
+
+    def of(self, model: str) -> "Gateway":
+        """Return the gateway in front of the upstream that has this model."""
+        return self.choose(model) if self.choose else self
+
     async def chat(self, request: Request) -> Response:
         """Answer a request for an answer of the model."""
         try:
@@ -86,8 +94,7 @@ class Gateway:
             return refused(self.wire, 413, str(error))
         except ClientError as error:
             return refused(self.wire, 400, str(error))
-        gateway = self.choose(asked.model) if self.choose else self
-        return await gateway.take(request, asked)
+        return await self.of(asked.model).take(request, asked)
 
     async def take(self, request: Request, asked: Asked) -> Response:
         """Answer a request for an answer of a model behind this very gateway."""
@@ -117,7 +124,7 @@ class Gateway:
             conversation=conversation,
             retried=headers.retried(request),
             details=headers.details(request, self.names),
-            manner=self.manners(asked.model) if self.manners else self.manner,
+            manner=self.manner_of(asked.model),
         )
         return closed_before(self.wire, turn.closed) if turn.refused else await self.attempt(turn, request)
 
@@ -135,8 +142,7 @@ class Gateway:
         """Pass a request that is neither judged nor recorded, whatever it is."""
         try:
             body = await whole(request)
-            gateway = self.choose(model_in(body)) if self.choose else self
-            return await gateway.passed(request, path, body or None)
+            return await self.of(model_in(body)).passed(request, path, body or None)
         except TooLarge as error:
             return refused(self.wire, 413, str(error))
         except ClientError as error:

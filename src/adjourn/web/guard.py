@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from adjourn.web.addresses import passes
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
-FORMS = frozenset({"/sign-in", "/sign-out"})
-"""Where a page's form is sent, which works without scripts. Everything else takes JSON."""
+FORMS = ("/sign-in", "/sign-out", "/chat/")
+"""Where, or below which, a page's forms are sent, which work without scripts. Everything else takes JSON."""
 
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024
@@ -50,7 +50,7 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
-        needed = "application/x-www-form-urlencoded" if path in FORMS else "application/json"
+        needed = "application/x-www-form-urlencoded" if path.startswith(FORMS) else "application/json"
         typed = headers.get("content-type", "").split(";")[0].strip().lower()
         if method == "POST" and typed != needed and not passes(path):
             return Refusal(415, f"the content type must be {needed}")

@@ -14,14 +14,13 @@ from adjourn.core.errors import StoreError
 from adjourn.host.words import words
 from adjourn.web import headers
 from adjourn.web.callers import SIGN_IN, Callers
-from adjourn.web.page import SAFE, know_again, template
+from adjourn.web.chat.forms import know_again
+from adjourn.web.chat.page import SAFE, template
 
 FORM_BYTES = 4096
 MONTH_SECONDS = 30 * 24 * 3600
 
-SHOWN = {**SAFE, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
-"""With `no-referrer` a browser says `Origin: null` for a form (https://fetch.spec.whatwg.org/#append-a-request-origin-header),
-and the guard would refuse our own."""
+SHOWN = {**SAFE, "Cache-Control": "no-store"}
 
 
 async def sign_in_page(request: Request, callers: Callers) -> Response:

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from adjourn.core.events import Guided
 from adjourn.core.machine import Guidance
@@ -15,8 +16,18 @@ CLOSING_LENGTH = 600
 @cache
 def words(name: str = "en") -> Mapping[str, str]:
     """Return the texts of a file in this folder: a language's, `guidance` or `fork`."""
-    text = resources.files("adjourn.host.words").joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    return {key: value.strip() for key, value in tomllib.loads(text).items()}
+    return {key: text.strip() for key, text in _file(name).items() if isinstance(text, str)}
+
+
+@cache
+def page_words(name: str = "en") -> Mapping[str, str]:
+    """Return what the page says in a language."""
+    found: Mapping[str, str] = _file(name)["page"]
+    return found
+
+
+def _file(name: str) -> Mapping[str, Any]:
+    return tomllib.loads(resources.files("adjourn.host.words").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def additions(closing: str) -> Mapping[str, str]:

@@ -1,55 +1,11 @@
 """The chat page in a real browser, in front of a real server with the demo assistant."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium
+from tests.page.conftest import say
 
 BAD = [f"forbidden request, number {number}" for number in range(1, 6)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real server, in a process of its own."""
-    db = tmp_path_factory.mktemp("page") / "page.db"
-    command = [sys.executable, "-m", "adjourn", "serve", "--port", "0", "--db", f"sqlite:///{db}", "--country", "IT"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().decode().split()[-1]
-        process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
-    with chromium(pytestconfig) as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[Page]:
-    """A new browser profile with the page open; whatever the page complains about fails the test."""
-    context = browser.new_context()
-    opened, complaints = context.new_page(), []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    opened.goto(server)
-    yield opened
-    context.close()
-    assert [text for text in complaints if "400 (Bad Request)" not in text] == []
-
-
-def say(page: Page, text: str, answers: int) -> None:
-    """Write a message and wait until there are so many answers, the last of them whole."""
-    page.fill("#box", text)
-    page.press("#box", "Enter")
-    expect(page.locator("article.assistant")).to_have_count(answers)
-    expect(page.locator("article.assistant .tools")).to_have_count(answers)
 
 
 def closed(page: Page) -> None:
@@ -61,7 +17,7 @@ def test_p13_in_an_ordinary_chat_nothing_of_adjourn_is_seen(page: Page) -> None:
     say(page, "hello", 1)
     say(page, "thanks", 2)
     expect(page.locator("#closed")).to_be_hidden()
-    expect(page.locator("#help")).to_be_hidden()
+    expect(page.locator(".card")).to_have_count(0)
     assert page.locator("body").inner_text().lower().count("experimental") == 0
 
 
@@ -72,7 +28,7 @@ def test_a_closed_chat_shows_the_panel_in_place_of_the_composer_and_why(page: Pa
     expect(panel).to_contain_text("AJ-")
     expect(panel.get_by_role("heading")).to_be_focused()
     expect(page.locator("#composer")).to_be_hidden()
-    panel.get_by_role("button", name="Why?").click()
+    panel.get_by_text("Why?").click()
     expect(panel).to_contain_text("Requests that the assistant had declined")
     expect(panel).to_contain_text("neither moderation nor an emergency service")
 
@@ -81,14 +37,14 @@ def test_p01_a_closed_chat_is_closed_after_a_reload_and_a_new_one_starts_at_once
     closed(page)
     page.reload()
     expect(page.locator("#closed")).to_contain_text("This chat is closed.")
-    page.locator("#closed").get_by_role("button", name="Start a new chat").click()
+    page.locator("#closed").get_by_role("link", name="Start a new chat").click()
     say(page, "hello", 1)
     expect(page.locator("#closed")).to_be_hidden()
 
 
 def test_p07_an_earlier_message_can_be_edited_and_goes_on_beside_the_closed_branch(page: Page) -> None:
     closed(page)
-    page.get_by_role("button", name="Edit").first.click()
+    page.get_by_role("link", name="Edit", exact=True).first.click()
     editor = page.locator("#thread textarea")
     editor.fill("hello instead")
     editor.press("Enter")
@@ -102,9 +58,21 @@ def test_p05_a_clear_sign_of_risk_shows_the_card_of_the_country(page: Page) -> N
     expect(page.get_by_text("You don't have to handle this without help.")).to_be_visible()
     expect(page.get_by_text("02 2327 2327")).to_be_visible()
     expect(page.get_by_text("No one is alerted by this chat")).to_be_visible()
-    page.get_by_role("button", name="Hide").click()
+    page.get_by_text("Hide").click()
     expect(page.get_by_text("02 2327 2327")).to_be_hidden()
-    expect(page.locator("#help")).to_be_visible()
+    expect(page.get_by_text("Help lines")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Help lines")).to_be_visible()
+    expect(page.get_by_text("02 2327 2327")).to_be_hidden()
+    say(page, "thank you", 2)
+    expect(page.get_by_text("02 2327 2327")).to_be_hidden()
+    say(page, "I still want to die", 3)
+    expect(page.get_by_text("02 2327 2327").last).to_be_visible()
+
+
+def test_p05_a_quiet_hold_shows_nothing(page: Page) -> None:
+    say(page, "everything is pointless and I can't go on", 1)
+    expect(page.locator(".card, #closed, .trouble, .warned")).to_have_count(0)
 
 
 def test_a_browser_sees_only_its_own_conversations(page: Page, browser: Browser) -> None:
@@ -123,7 +91,7 @@ def test_a_message_is_shown_as_text_whatever_it_says(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_fits_the_width_of_a_phone_and_of_a_desk(page: Page, width: int, tmp_path: Path) -> None:
+def test_the_page_fits_the_width_of_a_phone_and_of_a_desk(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     closed(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
