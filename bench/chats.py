@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from adjourn.core.acts import Message, Text, opening, receive
+from adjourn.core.events import Event
 from adjourn.core.policy import Policy
 from adjourn.core.reading import Reading
 from adjourn.core.tree import Tree, after
@@ -28,8 +29,8 @@ def written(draw: random.Random, vocabulary: list[str]) -> str:
 async def chat(store: Store, name: str, at: int, texts: list[str]) -> None:
     kept = [sealed(f"{name}.{number}", text) for number, text in enumerate(texts)]
 
-    def events(tree: Tree) -> list[object]:
-        made = [opening(name, POLICY, scope=BROWSER, at=at)]
+    def events(tree: Tree) -> list[Event]:
+        made: list[Event] = [opening(name, POLICY, scope=BROWSER, at=at)]
         tree = after(tree, made)
         for text in kept:
             new = receive(tree, message(text, at), POLICY)
@@ -37,7 +38,7 @@ async def chat(store: Store, name: str, at: int, texts: list[str]) -> None:
             tree = after(tree, new)
         return made
 
-    await store.commit(name, events, kept)  # type: ignore[arg-type]
+    await store.commit(name, events, kept)
 
 
 def message(text: Sealed, at: int) -> Message:

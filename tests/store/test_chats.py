@@ -57,14 +57,14 @@ async def shown(store: Store, search: str = "", scope: str = ANNA) -> list[str]:
     return [chat.id for chat in await store.chats(scope, 100, search=search)]
 
 
-async def alter(store: Store, name: str, **changes: object) -> Chat:
-    chat = await store.alter(name, lambda chat: replace(chat, **changes))  # type: ignore[arg-type]
+async def mark(store: Store, name: str, **changes: object) -> Chat:
+    chat = await store.mark(name, lambda chat: replace(chat, **changes))  # type: ignore[arg-type]
     assert chat is not None
     return chat
 
 
 async def entitle(store: Store, name: str, title: str) -> Chat:
-    return await alter(store, name, title=title, titled_by=Titled.PERSON)
+    return await mark(store, name, title=title, titled_by=Titled.PERSON)
 
 
 # What stands in it, and in which order
@@ -74,7 +74,7 @@ async def test_a_list_shows_a_browsers_own_chats_the_pinned_first_then_the_newes
     for at, name in enumerate(("one", "two", "three")):
         await write(store, name, "hello", at=at)
     await write(store, "four", "hello", at=9, scope=BOB)
-    await alter(store, "one", pinned=True)
+    await mark(store, "one", pinned=True)
     assert await shown(store) == ["one", "three", "two"]
     assert await shown(store, scope=BOB) == ["four"]
     assert await shown(store, scope="own:k_1") == []
@@ -84,7 +84,7 @@ async def test_what_a_program_keeps_stands_in_no_list_and_its_words_in_no_index(
     await write(store, "one", "hello", scope="key:abc")
     assert await store.chat("one") is None
     assert await shown(store, "hello", scope="key:abc") == []
-    assert await store.alter("one", lambda chat: replace(chat, pinned=True)) is None
+    assert await store.mark("one", lambda chat: replace(chat, pinned=True)) is None
     assert [line.id for line in await store.page(Owner("key:abc"), 10)] == ["one"]
 
 
@@ -92,7 +92,7 @@ async def test_pages_one_after_the_other_show_each_chat_once(store: Store) -> No
     for number in range(9):
         await write(store, f"c{number}", "hello", at=1000 * (number // 3))
     for name in ("c0", "c7", "c3"):
-        await alter(store, name, pinned=True)
+        await mark(store, name, pinned=True)
     below, seen = None, []
     while page := await store.chats(ANNA, 2, below):
         seen += [chat.id for chat in page]
@@ -135,8 +135,8 @@ async def test_a_chat_is_flagged_from_the_first_message_that_may_be_harm_abuse_o
 async def test_a_chat_put_away_or_deleted_leaves_the_list_and_a_new_message_brings_it_back(store: Store) -> None:
     await write(store, "away", "about bread")
     await write(store, "gone", "about bread")
-    await alter(store, "away", away=True)
-    await alter(store, "gone", deleted_at=1)
+    await mark(store, "away", away=True)
+    await mark(store, "gone", deleted_at=1)
     assert await shown(store) == []
     assert await shown(store, "bread") == ["away"]
     await write(store, "away", "again", at=5)
@@ -148,7 +148,7 @@ async def test_only_what_a_person_may_change_is_changed_and_what_raises_changes_
     await write(store, "c", "hello")
     before = await store.chat("c")
     assert before is not None
-    assert await alter(store, "c", flagged=True, beginning="x", erased=True, title="Mine") == replace(
+    assert await mark(store, "c", flagged=True, beginning="x", erased=True, title="Mine") == replace(
         before, title="Mine"
     )
 
@@ -156,7 +156,7 @@ async def test_only_what_a_person_may_change_is_changed_and_what_raises_changes_
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await store.alter("c", fail)
+        await store.mark("c", fail)
     assert await store.chat("c") == replace(before, title="Mine")
 
 
@@ -276,10 +276,10 @@ async def forget_at(store: Store, at: int) -> None:
 async def test_a_deleted_chat_can_be_had_back_for_a_while_and_is_then_erased_for_good(store: Store) -> None:
     for name in ("gone", "back", "other"):
         await write(store, name, "hello")
-        await alter(store, name, deleted_at=1000 if name != "other" else None)
+        await mark(store, name, deleted_at=1000 if name != "other" else None)
     await forget_at(store, 1000 + UNDO_MS)
     assert await store.texts("gone") != {}
-    await alter(store, "back", deleted_at=None)
+    await mark(store, "back", deleted_at=None)
     await forget_at(store, 1001 + UNDO_MS + LATE_MS)
     assert [bool(await store.texts(name)) for name in ("gone", "back", "other")] == [False, True, True]
     assert await store.overdue(10**15, 10**15, 10) == []
@@ -298,7 +298,7 @@ async def test_a_temporary_chat_is_erased_a_day_after_its_last_message_and_no_ot
 
 async def test_a_chat_that_goes_on_meanwhile_is_not_erased(store: Store) -> None:
     await write(store, "c", "hello")
-    await alter(store, "c", deleted_at=1)
+    await mark(store, "c", deleted_at=1)
     found = store.overdue
 
     async def overtaken(*arguments: int) -> list[Chat]:
@@ -306,7 +306,7 @@ async def test_a_chat_that_goes_on_meanwhile_is_not_erased(store: Store) -> None
         await write(store, "c", "wait", at=5)
         return chats
 
-    store.overdue = overtaken  # type: ignore[method-assign]
+    store.overdue = overtaken  # type: ignore[method-assign, assignment]
     await forget_at(store, 10**9)
     assert len(await store.texts("c")) == 2
     assert await shown(store) == ["c"]
@@ -328,7 +328,7 @@ async def test_rebuilding_makes_what_follows_from_the_events_and_keeps_what_peop
     await erase(store, "four", 5)
     await write(store, "four", "and rice", at=6)
     await entitle(store, "one", "Loaf")
-    await alter(store, "two", pinned=True, away=True)
+    await mark(store, "two", pinned=True, away=True)
     before = await everything(store)
     assert await store.rebuild() == 4
     assert await everything(store) == before

@@ -76,8 +76,8 @@ def overdue(database: sqlite3.Connection, deleted_before: int, silent_since: int
     return [_chat_of(row) for row in database.execute(query, (deleted_before, silent_since, limit))]
 
 
-def alter(database: sqlite3.Connection, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
-    """Keep what `change` makes of a chat (see `Store.alter`)."""
+def mark(database: sqlite3.Connection, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+    """Keep what `change` makes of a chat (see `Store.mark`)."""
     chat = kept_chat(database, conversation)
     if chat is None:
         return None

@@ -255,7 +255,7 @@ class Store(Protocol):
         """Return how a conversation stands in its person's list; None if it stands in none."""
         ...
 
-    async def alter(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+    async def mark(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
         """Keep what `change` makes of a chat's title, of pinned, away and deleted, and return it; None: there is none.
 
         It is run inside the transaction; what it raises is raised, and nothing is written.

@@ -142,7 +142,7 @@ class MemoryStore:
     async def chat(self, conversation: str) -> Chat | None:
         return self._chats.get(conversation)
 
-    async def alter(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+    async def mark(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
         chat = self._chats.get(conversation)
         if chat is not None:
             chat = self._chats[conversation] = altered(chat, change(chat))

@@ -145,8 +145,8 @@ class SqliteStore:
     async def chat(self, conversation: str) -> Chat | None:
         return self._read_here(lambda database: chat_rows.kept_chat(database, conversation))
 
-    async def alter(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
-        chat: Chat | None = await self._in_turn(partial(chat_rows.alter, conversation=conversation, change=change))
+    async def mark(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+        chat: Chat | None = await self._in_turn(partial(chat_rows.mark, conversation=conversation, change=change))
         return chat
 
     async def overdue(self, deleted_before: int, silent_since: int, limit: int) -> list[Chat]:

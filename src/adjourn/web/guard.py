@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from adjourn.web.addresses import passes
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 FORMS = frozenset({"/sign-in", "/sign-out"})
 """Where a page's form is sent, which works without scripts. Everything else takes JSON."""
+
+EITHER = "/chats/"
+"""Below this a page sends a form, and its scripts send JSON."""
 
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024
@@ -50,10 +54,10 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
-        needed = "application/x-www-form-urlencoded" if path in FORMS else "application/json"
+        needed = (JSON, FORM) if path.startswith(EITHER) else (FORM,) if path in FORMS else (JSON,)
         typed = headers.get("content-type", "").split(";")[0].strip().lower()
-        if method == "POST" and typed != needed and not passes(path):
-            return Refusal(415, f"the content type must be {needed}")
+        if method == "POST" and typed not in needed and not passes(path):
+            return Refusal(415, f"the content type must be {' or '.join(needed)}")
         return None
 
     def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
