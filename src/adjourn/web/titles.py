@@ -41,6 +41,7 @@ BESIDE: Mapping[str, Mapping[str, Any]] = {anthropic.NAME: {"max_tokens": 100}}
 """What a wire needs in such a request besides model and messages."""
 
 _SPACE = re.compile(r"\s+")
+_JOINERS = "\u200c\u200d"
 _MARKS = "\"'`*_#“”„«»‹›‘’ "
 
 
@@ -61,7 +62,7 @@ async def entitle(host: Host, upstream: Upstream, wire: Wire, conversation: str,
         async with upstream.ask("POST", wire.PATH, body, {"Content-Type": "application/json"}, fork=True) as answer:
             said = await answer.body()
         reply = wire.read_reply(said) if answer.status == 200 else None
-        title = cleaned(reply.words, LENGTH) if reply is not None and not reply.unread else ""
+        title = from_model(reply.words) if reply is not None and not reply.unread else ""
         if not title or host.detectors.user(title).flags & FLAGS:
             return None
         kept = await host.store.mark(
@@ -94,15 +95,21 @@ async def _question(host: Host, wire: Wire, conversation: str, model: str) -> by
     return msgspec.json.encode({"model": model, "messages": messages, **BESIDE.get(wire.NAME, {})})
 
 
+def from_model(said: str) -> str:
+    """Return what a model said as a title, without the marks that models put around one; it may be empty."""
+    plain = cleaned(said.strip().strip(_MARKS), 2 * LENGTH).strip(_MARKS).removesuffix(".").strip(_MARKS)
+    return shortened(plain, LENGTH)
+
+
 def cleaned(title: str, length: int) -> str:
     """Return what was given as a title in one line that can be shown, cut to so many characters; it may be empty.
 
-    Marks around it go, and letters that are not seen or turn the direction of writing (Unicode categories C*).
+    What is not seen, or turns the direction of writing (Unicode categories C*), goes, but for the joiners.
     """
-    lines = [line for line in title.strip().splitlines() if line.strip()]
-    seen = "".join(" " if char.isspace() else char for char in (lines[0] if lines else ""))
-    plain = "".join(char for char in seen if not unicodedata.category(char).startswith("C"))
-    return shortened(_SPACE.sub(" ", plain).strip(_MARKS).rstrip("."), length)
+    first = next((line for line in title.splitlines() if line.strip()), "")
+    seen = (" " if char.isspace() else char for char in first)
+    plain = "".join(char for char in seen if char in _JOINERS or not unicodedata.category(char).startswith("C"))
+    return shortened(_SPACE.sub(" ", plain).strip(), length)
 
 
 def shortened(text: str, length: int) -> str:
