@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -331,7 +331,7 @@ async def test_only_a_page_of_this_server_changes_a_chat() -> None:
         for path in (f"/chats/{chat}/delete", f"/chats/{chat}/title", "/chats/temporary"):
             for sent in refused:
                 for kind in ("application/json", FORM):
-                    assert (await anna.post(path, **sent, Content_Type=kind)).status == 403, (path, sent)
+                    assert (await anna.ask("POST", path, b"{}", **sent, Content_Type=kind)).status == 403, (path, sent)
             assert (await anna.post(path, Content_Type="text/plain")).status == 415
             assert (await anna.get(path)).status == 405
         assert await anna.listed() == [("Today", "hello")]
@@ -350,20 +350,10 @@ async def test_a_body_that_is_none_is_refused_and_changes_nothing() -> None:
         assert await anna.listed() == [("Today", "hello")]
 
 
-READS_OR_CHANGES: Mapping[str, Callable[[Browser, str], Any]] = {
-    "/c/{conversation}": lambda who, chat: who.get(f"/c/{chat}", "text/html"),
-    **{
-        route.path: lambda who, chat, path=route.path: who.post(path.replace("{chat}", chat), {"title": "stolen"})
-        for route in chats.ROUTES
-        if "POST" in (route.methods or ()) and "{chat}" in route.path
-    },
-    **{
-        route.path: lambda who, chat, path=route.path: who.get(path.replace("{chat}", chat))
-        for route in chats.ROUTES
-        if "GET" in (route.methods or ()) and "{chat}" in route.path
-    },
-}
-"""How somebody asks for a chat by its id, at every address of the application that has one."""
+ADDRESSES = [("GET", "/c/{conversation}")] + [
+    ("POST" if "POST" in (route.methods or ()) else "GET", route.path) for route in chats.ROUTES if "{" in route.path
+]
+"""Every address of the application in which a conversation stands, with its method; those of /api say it themselves."""
 
 OF_NOBODY = {"/", "/sign-in", "/sign-out", "/openapi.json", "/chats", "/chats/search", "/chats/temporary"}
 OF_NOBODY |= {route.path for route in health.ROUTES}
@@ -374,7 +364,7 @@ OF_MODELS = {"/v1/chat/completions", "/v1/messages", "/v1/models", "/v1/response
 def test_every_address_of_the_application_is_in_a_table_of_this_file() -> None:
     written = set(re.findall(r'Route\(\s*"([^"]+)"', Path(app.__file__).read_text(encoding="utf-8")))
     known = {route.path for route in (*chats.ROUTES, *health.ROUTES)} | written
-    assert known - OF_NOBODY - OF_MODELS - {"/api/{rest:path}"} == READS_OR_CHANGES.keys()
+    assert known - OF_NOBODY - OF_MODELS - {"/api/{rest:path}"} == {path for _, path in ADDRESSES}
 
 
 def api_addresses() -> list[tuple[str, str]]:
@@ -388,19 +378,14 @@ async def test_nobody_reads_or_changes_anothers_chat_by_any_address() -> None:
         anna, bob = Browser(running, "anna", secret), Browser(running, "bob", secret)
         chat = await anna.say("a secret of mine")
         before = [*await running.store.read(chat)], await running.store.chat(chat)
-        unknown = "c_nobody"
-        for address, ask in READS_OR_CHANGES.items():
-            theirs, none = await ask(bob, chat), await ask(bob, unknown)
-            assert (theirs.status, theirs.body) == (404, none.body), address
-            assert b"secret of mine" not in theirs.body
-        for method, address in api_addresses():
-            for name in (chat, unknown):
-                path = "/api" * (not address.startswith("/api")) + re.sub(r"\{\w+\}", name, address)
-                body = b'{"rating": "up"}' if path.endswith("feedback") else b"{}"
-                theirs = await bob.ask(
-                    method, path, body if method == "POST" else None, Content_Type="application/json"
-                )
-                assert theirs.status == 404, (method, address)
+        for method, address in [*ADDRESSES, *api_addresses()]:
+            answers = []
+            for name in (chat, "c_nobody"):
+                path = re.sub(r"\{\w+\}", name, address)
+                sent = {"rating": "up"} if path.endswith("feedback") else {} if "/api/" in path else {"title": "stolen"}
+                answers.append(await (bob.post(path, sent) if method == "POST" else bob.get(path)))
+            theirs, none = answers
+            assert (theirs.status, theirs.body) == (404, none.body), (method, address)
         for path in (
             "/chats",
             "/chats?as=list",
