@@ -37,6 +37,7 @@ picture: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.turns
 	$(BIN)/python -m bench.replay
+	$(BIN)/python -m bench.chats
 	$(BIN)/python -m bench.gateway
 
 # The gateway beside others that install from a package index, in a venv of its own; what does not start is named.

@@ -172,7 +172,9 @@ KEEPING = """
     `adjourn serve --retention 30d` erases a conversation once its newest message is older than that: when the server
     starts, and then every hour. Its texts, their salts and look-up digests and the words of its feedback are gone; that
     there was a conversation, its receipts and what was decided stay, and `adjourn verify` still finds them whole. A
-    conversation with a shown hold is erased as well; the hold stays. By default everything is kept. In
+    conversation with a shown hold is erased as well; the hold stays. By default everything is kept, but for what
+    a person deletes in their list of chats (erased after a quarter of an hour) and their temporary chats (erased 24
+    hours after the last message). In
     mode off no store is opened, and so nothing is erased.
 """
 

@@ -137,9 +137,7 @@ def _head(label: str, data: Seen, rule: Mapping[str, Any]) -> tuple[Head, Array]
     return trained, whole
 
 
-def scale(
-    label: str, rows: Sequence[Row], truth: npt.NDArray[np.bool_], said: Array, rule: Mapping[str, Any]
-) -> Scale:
+def scale(label: str, rows: Sequence[Row], truth: npt.NDArray[np.bool_], said: Array, rule: Mapping[str, Any]) -> Scale:
     """Return how what a head says becomes a score: 0.5 at the lower threshold, 0.8 at the upper.
 
     A threshold is where so much is found (`recall`), but not below where so many of others would be (`at_most`).
@@ -149,9 +147,7 @@ def scale(
     return Scale.between(low, high)
 
 
-def threshold(
-    rows: Sequence[Row], truth: npt.NDArray[np.bool_], said: Array, rule: Mapping[str, Any]
-) -> float:
+def threshold(rows: Sequence[Row], truth: npt.NDArray[np.bool_], said: Array, rule: Mapping[str, Any]) -> float:
     """Return the lowest value that keeps within the bounds, or the one that finds enough if that is higher."""
     own = np.array([row.weight == 1 for row in rows]) & ~np.isnan(said)
     least = -np.inf

@@ -6,6 +6,9 @@ from adjourn.core.errors import CallerError
 from adjourn.store.interface import (
     MOST,
     SIGNED_IN,
+    TEMPORARY,
+    Below,
+    Chat,
     Committed,
     Conversation,
     Cursor,
@@ -15,6 +18,8 @@ from adjourn.store.interface import (
     Rating,
     Recorded,
     Store,
+    Titled,
+    has_list,
 )
 from adjourn.store.keys import Key, key_digest, new_key
 from adjourn.store.memory import MemoryStore
@@ -25,6 +30,9 @@ __all__ = [
     "BUSY_SECONDS",
     "MOST",
     "SIGNED_IN",
+    "TEMPORARY",
+    "Below",
+    "Chat",
     "Committed",
     "Conversation",
     "Cursor",
@@ -36,7 +44,9 @@ __all__ = [
     "Recorded",
     "Sealed",
     "Store",
+    "Titled",
     "chance",
+    "has_list",
     "key_digest",
     "new_key",
     "open_store",

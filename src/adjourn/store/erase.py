@@ -7,11 +7,17 @@ from functools import partial
 from adjourn.core.errors import StoreError, UnknownConversation
 from adjourn.core.events import Erased, Event
 from adjourn.core.tree import Tree
+from adjourn.store.chats import TEMPORARY_MS, UNDO_MS
 from adjourn.store.interface import Conversation, Store
 
 HOUR_SECONDS = 3600.0
 PAUSE_SECONDS = 0.05
 """Between two erasures: turns that wait are written in between."""
+
+MINUTE_SECONDS = 60.0
+
+LATE_MS = 5 * 60_000
+"""How much later than the last undo a deleted chat is erased: nobody's undo may come while that is under way."""
 
 PIECE = 100
 """How many conversations are looked for at once."""
@@ -23,7 +29,8 @@ async def erase(store: Store, conversation: str, at: int) -> None:
     Raises UnknownConversation if there is no such conversation, StoreError if it could not be written.
     """
     said = any(one.text or one.reasons for one in await store.feedback(conversation))
-    kept = said or bool(await store.texts(conversation))
+    chat = await store.chat(conversation)
+    kept = said or bool(await store.texts(conversation)) or (chat is not None and chat.title is not None)
 
     def decide(tree: Tree) -> tuple[Event, ...]:
         if tree.opened is None:
@@ -31,6 +38,21 @@ async def erase(store: Store, conversation: str, at: int) -> None:
         return (Erased(at=at),) if kept else ()
 
     await store.commit(conversation, decide)
+
+
+async def forget(store: Store, *, now: Callable[[], int], rest: Callable[[float], Awaitable[object]]) -> None:
+    """Erase every minute, until it is cancelled, the chats that a person deleted, and temporary ones, once it is time.
+
+    `now` and `rest` as in `retain`. What cannot be erased is left for the next minute.
+    """
+    while True:
+        with suppress(StoreError):
+            at = now()
+            for chat in await store.overdue(at - UNDO_MS - LATE_MS, at - TEMPORARY_MS, PIECE):
+                with suppress(StoreError):
+                    await store.commit(chat.id, partial(_if_as_it_was, line=chat.line, at=at))
+                await rest(PAUSE_SECONDS)
+        await rest(MINUTE_SECONDS)
 
 
 async def retain(

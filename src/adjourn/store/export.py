@@ -46,6 +46,13 @@ def export(conversation: str, events: Sequence[Event], texts: Mapping[str, Seale
     }
 
 
+def for_person(exported: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an exported conversation without what the detectors thought of it, or how near it was to an end."""
+    hidden = {"kind", "stage"}
+    messages = [{name: value for name, value in one.items() if name not in hidden} for one in exported["messages"]]
+    return {name: value for name, value in exported.items() if name != "held"} | {"messages": messages}
+
+
 def markdown(exported: Mapping[str, Any]) -> str:
     """Return an exported conversation as Markdown."""
     return "\n".join(_lines(exported)) + "\n"

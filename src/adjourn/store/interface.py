@@ -82,7 +82,10 @@ MOST = 32
 """How many conversations a digest leads to at most, the newest first: many people say "hi"."""
 
 
-SIGNED_IN = "/browser:"
+BROWSER = "browser:"
+"""How the last part of a scope begins that is one browser's."""
+
+SIGNED_IN = f"/{BROWSER}"
 """What follows the key in the scope of a browser that signed in with it; it is no end user of the key."""
 
 
@@ -101,6 +104,61 @@ class Owner:
         if not self.users or scope == self.scope:
             return scope == self.scope
         return scope.startswith(f"{self.scope}/") and not scope.startswith(self.scope + SIGNED_IN)
+
+
+TEMPORARY = "temporary_"
+"""How the client's id of a chat begins that is erased a day after its last message."""
+
+
+def has_list(scope: str) -> bool:
+    """Whether conversations of this scope stand in somebody's list of chats: those of a browser do.
+
+    A program lists and searches for itself: of its conversations nothing is kept that only a list needs.
+    """
+    return scope.rpartition("/")[2].startswith(BROWSER)
+
+
+class Titled(StrEnum):
+    """Who gave a chat its title."""
+
+    PERSON = "person"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chat:
+    """A conversation as it stands in its person's own list. `at` are Unix times in milliseconds.
+
+    `beginning`: how its first message begins; None once it was erased. `flagged`: some message may be harm, abuse or a
+    sign of risk, or could not be read: no words of it are shown as a title that nobody chose. `erased`: no words are
+    kept, and nothing came since. `away`: the person took it off the list; `deleted_at`: deleted it, with a while to
+    undo it. A new message of theirs takes both back.
+    """
+
+    line: Conversation
+    beginning: str | None
+    flagged: bool
+    temporary: bool
+    erased: bool
+    title: str | None = None
+    titled_by: Titled | None = None
+    pinned: bool = False
+    away: bool = False
+    deleted_at: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the conversation."""
+        return self.line.id
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Where a page of a person's list goes on: below this chat."""
+
+    pinned: bool
+    last_at: int
+    id: str
 
 
 class Rating(StrEnum):
@@ -184,6 +242,28 @@ class Store(Protocol):
 
     async def older(self, at: int, limit: int) -> list[Conversation]:
         """Return conversations whose newest message came before this time, and of which words are kept."""
+        ...
+
+    async def chats(self, scope: str, limit: int, below: Below | None = None, search: str = "") -> list[Chat]:
+        """Return the first chats of a browser's list, or those after `below`: the pinned first, then the newest.
+
+        With `search`, those in whose title or messages each of its words begins a word, those put away among them.
+        """
+        ...
+
+    async def chat(self, conversation: str) -> Chat | None:
+        """Return how a conversation stands in its person's list; None if it stands in none."""
+        ...
+
+    async def mark(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+        """Keep what `change` makes of a chat's title, of pinned, away and deleted, and return it; None: there is none.
+
+        It is run inside the transaction; what it raises is raised, and nothing is written.
+        """
+        ...
+
+    async def overdue(self, deleted_before: int, silent_since: int, limit: int) -> list[Chat]:
+        """Return chats to be erased: deleted before that time, or temporary without a message since the other."""
         ...
 
     async def comment(self, feedback: Feedback) -> None:

@@ -7,8 +7,11 @@ from dataclasses import replace
 from adjourn.core.events import Ended, Erased, Opened
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
+from adjourn.store.chats import altered, asked_for, went_on, words_of
 from adjourn.store.interface import (
     MOST,
+    Below,
+    Chat,
     Committed,
     Conversation,
     Cursor,
@@ -18,10 +21,11 @@ from adjourn.store.interface import (
     Owner,
     Recorded,
     T,
+    has_list,
 )
 from adjourn.store.keys import Key, revoked
 from adjourn.store.text import Sealed
-from adjourn.store.views import Change, Kept, brought, change, empty, moved, named, received
+from adjourn.store.views import MESSAGES, Change, Kept, brought, change, empty, moved, named, received
 
 
 class MemoryStore:
@@ -37,6 +41,7 @@ class MemoryStore:
         self._feedback: list[Feedback] = []
         self._keys: dict[bytes, Key] = {}
         self._version = 0
+        self._chats: dict[str, Chat] = {}
 
     async def commit(
         self,
@@ -57,6 +62,9 @@ class MemoryStore:
             self._events.setdefault(conversation, []).extend(made.recorded)
         kept_texts = self._texts.setdefault(conversation, {})
         kept_texts.update(new_texts)
+        if made.recorded and has_list(made.kept.line.scope):
+            chat = self._chats.get(conversation)
+            self._chats[conversation] = went_on(chat, made.kept.line, made.events, new_texts)
         for lookup in brought(lookups, made.events):
             for digest in {lookup.digest, lookup.alone}:
                 self._lookups.setdefault(digest, []).append(lookup)
@@ -115,6 +123,44 @@ class MemoryStore:
 
     async def version(self) -> int:
         return self._version
+
+    async def chats(self, scope: str, limit: int, below: Below | None = None, search: str = "") -> list[Chat]:
+        asked = asked_for(search)
+        shown = [
+            chat
+            for chat in self._chats.values()
+            if chat.line.scope == scope and chat.deleted_at is None and not chat.erased
+            if (self._is_found(chat, asked) if search else not chat.away)
+        ]
+        shown.sort(key=_place)
+        after = (not below.pinned, -below.last_at, below.id) if below is not None else None
+        return [chat for chat in shown if after is None or _place(chat) > after][:limit]
+
+    def _is_found(self, chat: Chat, asked: Sequence[str]) -> bool:
+        """Whether each word that is asked for begins a word of the chat."""
+        nodes = [row.event.node for row in self._events[chat.id] if isinstance(row.event, MESSAGES)]
+        kept = self._texts[chat.id]
+        texts = [chat.title or "", *(kept[node].text for node in nodes if node in kept)]
+        words = {word for text in texts for word in words_of(text)}
+        return bool(asked) and all(any(word.startswith(begins) for word in words) for begins in asked)
+
+    async def chat(self, conversation: str) -> Chat | None:
+        return self._chats.get(conversation)
+
+    async def mark(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+        chat = self._chats.get(conversation)
+        if chat is not None:
+            chat = self._chats[conversation] = altered(chat, change(chat))
+        return chat
+
+    async def overdue(self, deleted_before: int, silent_since: int, limit: int) -> list[Chat]:
+        return [
+            chat
+            for chat in self._chats.values()
+            if not chat.erased
+            if (chat.deleted_at is not None and chat.deleted_at < deleted_before)
+            or (chat.temporary and chat.line.last_at < silent_since)
+        ][:limit]
 
     async def comment(self, feedback: Feedback) -> None:
         self._version += 1
@@ -182,6 +228,10 @@ class MemoryStore:
             made = moved(empty(conversation), (row.event for row in rows))
             made.kept.tree.nodes.update(made.nodes)
             self._kept[conversation] = made.kept
+            chat = self._chats.get(conversation)
+            if chat is not None:
+                again = went_on(None, made.kept.line, made.events, self._texts[conversation])
+                self._chats[conversation] = altered(again, chat)
         return len(self._events)
 
     async def ready(self) -> None:
@@ -189,3 +239,7 @@ class MemoryStore:
 
     async def close(self) -> None:
         pass
+
+
+def _place(chat: Chat) -> tuple[bool, int, str]:
+    return (not chat.pinned, -chat.line.last_at, chat.id)

@@ -23,6 +23,7 @@ TABLES = {
     "receipts": ("INSERT OR IGNORE INTO receipts VALUES", 2, ""),
     "texts": ("INSERT OR REPLACE INTO texts VALUES", 4, ""),
     "lookups": ("INSERT OR IGNORE INTO lookups VALUES", 5, ""),
+    "words": ("INSERT OR IGNORE INTO words VALUES", 3, ""),
     "conversations": (
         "INSERT INTO conversations VALUES",
         11,

@@ -23,10 +23,12 @@ from typing import Any
 from adjourn.core.errors import StoreError
 from adjourn.core.policy import Policy
 from adjourn.core.tree import Tree
-from adjourn.store import codec
+from adjourn.store import chat_rows, codec
 from adjourn.store.interface import (
     MOST,
     SIGNED_IN,
+    Below,
+    Chat,
     Committed,
     Conversation,
     Cursor,
@@ -37,6 +39,7 @@ from adjourn.store.interface import (
     Rating,
     Recorded,
     T,
+    has_list,
 )
 from adjourn.store.keys import Key, revoked
 from adjourn.store.rows import (
@@ -59,6 +62,10 @@ READERS = 2
 
 VARIABLES = 500
 """How many digests are looked up in one query."""
+
+
+LISTS = 5
+"""The version of the tables that brought people's lists of chats."""
 
 
 class SqliteStore:
@@ -102,9 +109,7 @@ class SqliteStore:
         return await self._reading(lambda database: list(recorded(database, conversation, after)))
 
     async def texts(self, conversation: str) -> Mapping[str, Sealed]:
-        query = "SELECT node, text, salt FROM texts WHERE conversation = ?"
-        rows = await self._reading(lambda database: database.execute(query, (conversation,)).fetchall())
-        return {node: Sealed(node, text, salt) for node, text, salt in rows}
+        return await self._reading(lambda database: _texts(database, conversation))
 
     async def conversations(self) -> list[Conversation]:
         query = f"SELECT {LINE} FROM conversations ORDER BY last_at DESC, id"
@@ -134,6 +139,19 @@ class SqliteStore:
         query = f"SELECT {LINE} FROM conversations WHERE last_at < ? AND ({words}) ORDER BY last_at DESC, id LIMIT ?"
         return [line_of(row) for row in await self._rows(query, at, at, limit)]
 
+    async def chats(self, scope: str, limit: int, below: Below | None = None, search: str = "") -> list[Chat]:
+        return await self._reading(lambda database: chat_rows.listed(database, scope, limit, below, search))
+
+    async def chat(self, conversation: str) -> Chat | None:
+        return self._read_here(lambda database: chat_rows.kept_chat(database, conversation))
+
+    async def mark(self, conversation: str, change: Callable[[Chat], Chat]) -> Chat | None:
+        chat: Chat | None = await self._in_turn(partial(chat_rows.mark, conversation=conversation, change=change))
+        return chat
+
+    async def overdue(self, deleted_before: int, silent_since: int, limit: int) -> list[Chat]:
+        return await self._reading(lambda database: chat_rows.overdue(database, deleted_before, silent_since, limit))
+
     async def comment(self, feedback: Feedback) -> None:
         await self._in_turn(partial(_comment, feedback=feedback))
 
@@ -147,9 +165,7 @@ class SqliteStore:
         return await self._reading(lambda database: database.execute(query, parameters).fetchall())
 
     async def ids(self) -> Sequence[str]:
-        query = "SELECT DISTINCT conversation FROM events ORDER BY conversation"
-        rows = await self._reading(lambda database: database.execute(query).fetchall())
-        return [conversation for (conversation,) in rows]
+        return await self._reading(_ids)
 
     async def line(self, conversation: str) -> tuple[Conversation, bytes] | None:
         kept = await self._reading(lambda database: kept_conversation(database, conversation))
@@ -318,17 +334,37 @@ def _try_to_write(database: sqlite3.Connection) -> None:
 
 
 def _rebuild(database: sqlite3.Connection) -> int:
-    for table in ("nodes", "receipts", "conversations"):
+    for table in ("nodes", "receipts", "conversations", "words"):
         database.execute(f"DELETE FROM {table}")
-    found = database.execute("SELECT DISTINCT conversation FROM events").fetchall()
-    for (conversation,) in found:
+    found = _ids(database)
+    for conversation in found:
         rows = recorded(database, conversation, 0)
         made = moved(empty(conversation), (row.event for row in rows))
         for table, added in rows_of(conversation, made).items():
             if table != "events":
                 put(database, table, added)
         put(database, "conversations", [line_row(conversation, made.kept)])
+        chat_rows.follow_again(database, made.kept.line, made.events, _texts(database, conversation))
     return len(found)
+
+
+def _fill_lists(database: sqlite3.Connection) -> None:
+    """Put the chats into their persons' lists that came before there were any."""
+    for conversation in _ids(database):
+        line = kept_conversation(database, conversation).line
+        if has_list(line.scope):
+            events = [row.event for row in recorded(database, conversation, 0)]
+            chat_rows.follow_again(database, line, events, _texts(database, conversation))
+
+
+def _ids(database: sqlite3.Connection) -> list[str]:
+    query = "SELECT DISTINCT conversation FROM events ORDER BY conversation"
+    return [conversation for (conversation,) in database.execute(query).fetchall()]
+
+
+def _texts(database: sqlite3.Connection, conversation: str) -> dict[str, Sealed]:
+    query = "SELECT node, text, salt FROM texts WHERE conversation = ?"
+    return {node: Sealed(node, text, salt) for node, text, salt in database.execute(query, (conversation,))}
 
 
 def migrate(database: sqlite3.Connection) -> tuple[int, int]:
@@ -349,6 +385,8 @@ def migrate(database: sqlite3.Connection) -> tuple[int, int]:
         for statement in step.split(";\n"):
             if statement.strip():
                 database.execute(statement)
+    if before < LISTS <= len(steps):
+        _fill_lists(database)
     database.execute(f"PRAGMA user_version = {len(steps)}")
     database.execute("COMMIT")
     return before, len(steps)

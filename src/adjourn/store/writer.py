@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from adjourn.core.errors import StoreError
 from adjourn.core.events import Erased, Opened
+from adjourn.store.chat_rows import follow
 from adjourn.store.interface import Committed, Decide, Lookup
 from adjourn.store.rows import TABLES, Row, kept_conversation, line_row, named_conversation, put, rows_of
 from adjourn.store.text import Sealed
@@ -112,7 +113,8 @@ class Together:
         if self._is_overtaken(commit, made.events):
             return Committed(first, (), overtaken=True)
         rows = rows_of(conversation, made)
-        rows["texts"] = [(conversation, text.node, text.salt, text.text) for text in named(commit.texts, made.events)]
+        texts = named(commit.texts, made.events)
+        rows["texts"] = [(conversation, text.node, text.salt, text.text) for text in texts]
         new = brought(commit.lookups, made.events)
         rows["lookups"] = [(one.conversation, one.digest, one.alone, one.node, one.own + one.said) for one in new]
         for table, added in rows.items():
@@ -121,6 +123,7 @@ class Together:
         if made.recorded:
             made.kept.tree.nodes.update(made.nodes)
             self._left[conversation] = made.kept
+        follow(self._database, made.kept.line, made.events, {text.node: text for text in texts})
         if any(isinstance(event, Erased) for event in made.events):
             self._erase(conversation)
         return Committed(first, made.events)

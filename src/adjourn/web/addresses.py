@@ -26,7 +26,7 @@ ADDRESSES = (
     "/v1/responses",
     "/v1/models",
 )
-AREAS = ("v1", "api", "c", "chat", "r", "static")
+AREAS = ("v1", "api", "c", "chat", "chats", "r", "static")
 NO_WIRE, OTHER = "none", "other"
 
 _UP = re.compile(r"(?:^|[/\\])\.{1,2}(?:$|[/\\;])|%|[\x00-\x1f]")

@@ -21,7 +21,7 @@ from adjourn.core.receipt import receipt
 from adjourn.host import Host, lines
 from adjourn.store import SIGNED_IN, Conversation, Cursor, Feedback, Owner
 from adjourn.store.erase import erase
-from adjourn.store.export import export, exported_time, markdown
+from adjourn.store.export import export, exported_time, for_person, markdown
 from adjourn.version import __version__
 from adjourn.web import headers, shapes
 from adjourn.web.refusals import ANYWHERE, HANDLERS, NOT_FOUND, PRIVATE, WITH_A_BODY, BodyLimit, documented
@@ -167,10 +167,7 @@ async def export_conversation(ident: Name, asking: Asking, format: Literal["json
     exported = export(conversation, await asking.events(conversation), texts)
     if format == "markdown":
         return Response(markdown(exported), media_type="text/markdown", headers=PRIVATE)
-    exported.pop("held")
-    for message in exported["messages"]:
-        del message["kind"], message["stage"]
-    return exported
+    return for_person(exported)
 
 
 @router.get("/conversations/{ident}/feedback", summary="Give the feedback on a conversation")

@@ -22,7 +22,7 @@ from adjourn.host import Host, Manner
 from adjourn.signals import Detectors
 from adjourn.upstream.choice import Named, chosen
 from adjourn.upstream.client import Upstream
-from adjourn.web import health
+from adjourn.web import chats, health
 from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Callers, admitted
 from adjourn.web.chat.answers import Answers
@@ -119,6 +119,7 @@ def create_app(
         *ROUTES,
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
+        *chats.ROUTES,
         *health.ROUTES,
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/messages", chat, methods=["POST"]),

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from adjourn.web.addresses import passes
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
-FORMS = ("/sign-in", "/sign-out", "/chat/")
-"""Where, or below which, a page's forms are sent, which work without scripts. Everything else takes JSON."""
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+TAKEN: Mapping[str, tuple[str, ...]] = {
+    "/sign-in": (FORM,),
+    "/sign-out": (FORM,),
+    "/chat/": (FORM,),
+    "/chats/": (FORM, JSON),
+}
+"""What is taken where, or below which, a page's forms are sent, which work without scripts. Everything else takes JSON."""
 
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024
@@ -50,10 +56,10 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
-        needed = "application/x-www-form-urlencoded" if path.startswith(FORMS) else "application/json"
+        needed = next((kinds for start, kinds in TAKEN.items() if path.startswith(start)), (JSON,))
         typed = headers.get("content-type", "").split(";")[0].strip().lower()
-        if method == "POST" and typed != needed and not passes(path):
-            return Refusal(415, f"the content type must be {needed}")
+        if method == "POST" and typed not in needed and not passes(path):
+            return Refusal(415, f"the content type must be {' or '.join(needed)}")
         return None
 
     def cors(self, headers: Mapping[str, str]) -> dict[str, str]:

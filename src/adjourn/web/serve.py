@@ -5,10 +5,11 @@ import gc
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,7 +21,7 @@ from adjourn.host import Host
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
 from adjourn.store import BUSY_SECONDS, Store, open_store
-from adjourn.store.erase import retain
+from adjourn.store.erase import forget, retain
 from adjourn.upstream.choice import WIRES, Named, checked_url
 from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
@@ -192,17 +193,17 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
 
 @asynccontextmanager
 async def _retaining(store: Store, now: Callable[[], int], keep_ms: int | None) -> AsyncIterator[None]:
-    """Erase what is older than that, now and every hour, for as long as the server runs."""
-    if keep_ms is None:
-        yield
-        return
-    erasing = asyncio.create_task(retain(store, keep_ms, now=now, rest=asyncio.sleep))
+    """Erase what people deleted, and what is older than `keep_ms`, for as long as the server runs."""
+    times: dict[str, Any] = {"now": now, "rest": asyncio.sleep}
+    erasing = [asyncio.create_task(forget(store, **times))]
+    if keep_ms is not None:
+        erasing.append(asyncio.create_task(retain(store, keep_ms, **times)))
     try:
         yield
     finally:
-        erasing.cancel()
-        with suppress(asyncio.CancelledError):
-            await erasing
+        for task in erasing:
+            task.cancel()
+        await asyncio.gather(*erasing, return_exceptions=True)
 
 
 def detectors(serving: Serving) -> Detectors:
