@@ -167,7 +167,7 @@ async def export_conversation(ident: Name, asking: Asking, format: Literal["json
     exported = export(conversation, await asking.events(conversation), texts)
     if format == "markdown":
         return Response(markdown(exported), media_type="text/markdown", headers=PRIVATE)
-    exported.pop("held")
+    del exported["held"], exported["opinions"]
     for message in exported["messages"]:
         del message["kind"], message["stage"]
     return exported
