@@ -321,9 +321,8 @@ def sign(node: Node) -> Hold:
 
 def told_late(tree: Tree, node: str) -> bool:
     """Whether a witness beside the answer saw a clear sign in the message before this one: nobody was told of it."""
-    above = tree.nodes[node].parent
-    before = tree.nodes[above].parent if above is not None else None
-    risky = tree.nodes[before] if before is not None else UNSEEN
+    above = tree.nodes.get(tree.nodes[node].parent or "", UNSEEN)
+    risky = tree.nodes.get(above.parent or "", UNSEEN)
     return sign(risky) is Hold.SHOWN and risky.risk_by[-1] != LOCAL
 
 
