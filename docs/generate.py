@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from adjourn.cli import main as commands
 from adjourn.core import machine
-from adjourn.core.decide import NEEDS, RULES
+from adjourn.core.decide import NEEDS, NEEDS_IF_JUDGED, RULES
 from adjourn.core.machine import AnswerKind, Mode, Stage, UserKind
 from adjourn.core.policy import Policy
 from adjourn.settings import policy_toml
@@ -70,6 +70,9 @@ def machine_page() -> Iterator[str]:
     for step, rules in NEEDS.items():
         for rule in rules:
             yield f"| {step} | `{rule}` | {RULES[rule].promise} | {RULES[rule].says} |"
+    for ground, rules in NEEDS_IF_JUDGED.items():
+        for rule in rules:
+            yield f"| {ground}, where witnesses are asked | `{rule}` | {RULES[rule].promise} | {RULES[rule].says} |"
     yield from ("", "## The kinds", "")
     for kinds in (Stage, UserKind, AnswerKind):
         yield f"- **{kinds.__name__}**: {', '.join(kinds)}"

@@ -16,9 +16,13 @@ import tomli_w
 from adjourn.core.errors import CallerError
 from adjourn.core.policy import Policy, policy_data, policy_from
 from adjourn.upstream.choice import Named, named_upstreams
+from adjourn.upstream.witnesses import NamedWitness, named_witnesses
 
 UPSTREAM = "upstream"
 """In the settings file the address of one, or the tables of several, [upstream.NAME]."""
+
+WITNESS = "witness"
+"""In the settings file the tables of witnesses elsewhere, [[witness]]."""
 
 NEVER = "never"
 HOUR_MS = 3600 * 1000
@@ -52,7 +56,7 @@ SETTINGS: Mapping[str, str] = {
 }
 """Every setting, and what it says. Each is an option, an environment variable ADJOURN_… and a line in the file.
 
-Several upstreams are tables of the file only: `upstream/choice.py`."""
+Several upstreams and witnesses elsewhere are tables of the file only: `upstream/choice.py`, `upstream/witnesses.py`."""
 
 
 def default_database() -> str:
@@ -67,16 +71,27 @@ def default_file() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """What the settings file says: a value for each setting by its option's name, and the tables of upstreams."""
+    """What the settings file says: a value for each setting by its option's name, and its tables.
+
+    `tables`: of upstreams; `asked`: of witnesses elsewhere.
+    """
 
     path: Path
     values: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
+    asked: Any = field(default_factory=list)
 
     def upstreams(self, environment: Mapping[str, str]) -> Sequence[Named]:
         """Return the upstreams that it names; only who asks them needs what it takes, so it is checked here."""
         try:
             return named_upstreams(self.tables, environment)
+        except CallerError as error:
+            raise CallerError(f"{self.path}: {error}") from None
+
+    def witnesses(self, environment: Mapping[str, str]) -> Sequence[NamedWitness]:
+        """Return the witnesses elsewhere that it names; checked here, as the upstreams are."""
+        try:
+            return named_witnesses(self.asked, environment)
         except CallerError as error:
             raise CallerError(f"{self.path}: {error}") from None
 
@@ -88,12 +103,13 @@ def load_settings(path: Path | None) -> SettingsFile:
         return SettingsFile(file)
     values = dict(_toml(file))
     tables = values.pop(UPSTREAM, {}) if isinstance(values.get(UPSTREAM), Mapping) else {}
+    asked = values.pop(WITNESS, [])
     for key, value in values.items():
         if key not in SETTINGS:
             raise CallerError(f"{file}: {key}: there is no such setting; there are {', '.join(SETTINGS)}")
         if not isinstance(value, str | int | float | list):
             raise CallerError(f"{file}: {key} = {value!r}: text is needed")
-    return SettingsFile(file, {key.replace("-", "_"): value for key, value in values.items()}, tables)
+    return SettingsFile(file, {key.replace("-", "_"): value for key, value in values.items()}, tables, asked)
 
 
 def retention_ms(text: str) -> int | None:

@@ -151,13 +151,13 @@ def _moves() -> Iterator[tuple[str, Patch]]:
             if other != name:
                 yield f"MOVES {name} is {other}", _set(machine, "MOVES", {**machine.MOVES, name: move})
 
-    def later(before: Registers, answer: machine.Judged) -> Registers:
+    def later(before: Registers, answer: machine.Weighed) -> Registers:
         return Registers(redirected=before.redirected, warned=before.warned, calm=before.calm + 1)
 
-    def early(before: Registers, answer: machine.Judged) -> Registers:
+    def early(before: Registers, answer: machine.Weighed) -> Registers:
         return Registers(redirected=before.redirected, warned=answer.answer)
 
-    def unseen(before: Registers, answer: machine.Judged) -> Registers:
+    def unseen(before: Registers, answer: machine.Weighed) -> Registers:
         return before if before.k < answer.redirections else early(before, answer)
 
     yield "MOVES calm never empties", _set(machine, "MOVES", {**machine.MOVES, "calm": later})
@@ -250,6 +250,7 @@ EQUIVALENT: dict[str, str] = {
     "NEEDS LAST_RESORT|persistent_harm without warned": "only the row WARNED leads to LAST_RESORT",
     "RULES warned is always True": "only the row WARNED leads to LAST_RESORT",
     "NEEDS user_request without asked_back|confirmed": "the kind CONFIRM says so too",
+    "RULES agreed is always True|False": "only where a witness was asked: test_judged.py",
     "RULES asked_back|confirmed is always True": "the kind CONFIRM says so too",
     "ANSWER_KINDS 3 DECLINE after WARN": "the text leaves open what a vendor's refusal with a warning in it is",
 }

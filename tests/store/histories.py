@@ -18,6 +18,7 @@ from adjourn.core.events import (
     Erased,
     Event,
     Guided,
+    Judged,
     Outcome,
     RefusedRead,
     UserReceived,
@@ -25,7 +26,7 @@ from adjourn.core.events import (
 )
 from adjourn.core.machine import Finish, Guidance, Mode
 from adjourn.core.policy import Policy
-from adjourn.core.reading import Flag, Reading
+from adjourn.core.reading import Flag, Matter, Opinion, Reading
 from adjourn.core.tree import Tree
 from adjourn.store import Sealed
 from tests import support
@@ -72,6 +73,14 @@ LATE: tuple[Reading, ...] = (
     support.FAINT,
 )
 FINISHES = (Finish.STOP, Finish.LENGTH, Finish.REFUSAL)
+ASKED = (None, Opinion.YES, Opinion.NO)
+"""What a judge says of an end; None: there is none."""
+JUDGEMENTS = (
+    (Matter.WARN, Opinion.YES, ()),
+    (Matter.WARN, Opinion.UNSCORED, ()),
+    (Matter.RISK, Opinion.NO, ()),
+    (Matter.RISK, Opinion.YES, (support.reading(Flag.RISK, Flag.RISK_CLEAR, witness="judge"),)),
+)
 VERDICTS = (support.END_TWICE, (Verdict.END, Verdict.CONTINUE), (Verdict.CONTINUE,))
 
 SCRIPTS: dict[str, tuple[Move, ...]] = {
@@ -88,8 +97,9 @@ MOVES: dict[str, int] = {
     "reply": len(SPEECHES) * len(FINISHES) * 2,
     "persist": 3,
     "leave": 3,
-    "close": len(VERDICTS) * 2,
-    "confirm": 1,
+    "close": len(VERDICTS) * 2 * len(ASKED),
+    "confirm": len(ASKED),
+    "judge": len(JUDGEMENTS),
     "tell": len(WORDS) * 2,
     "pause": len(WORDS),
     "watch": len(WORDS),
@@ -173,7 +183,29 @@ class History:
         return self._message(self._place(where), WORDS[how])
 
     def _confirm(self, where: int, how: int) -> Commit | None:
-        return self._message(self._place(where), support.CONFIRMS)
+        judged = self._judged(f"u{self.count}", Matter.USER_REQUEST, ASKED[how])
+        turn = support.message(f"u{self.count}", self._place(where), support.CONFIRMS, at=self.at)
+        turn, policy = turn._replace(judged=judged), self.policy
+        quotes = [support.sealed_text(one.quote) for one in judged]
+        return (lambda tree: acts.receive(tree, turn, policy)), [*support.sealed_texts([turn]), *quotes]
+
+    def _judged(self, node: str, matter: Matter, opinion: Opinion | None) -> tuple[Judged, ...]:
+        """What a judge says, with its quote; nothing if there is none."""
+        if opinion is None:
+            return ()
+        quote, digest = support.sealed_text(f"q{self.count}").reference
+        return (
+            Judged(node=node, matter=matter, opinion=opinion, witness="judge", version="1", quote=quote, digest=digest),
+        )
+
+    def _judge(self, where: int, how: int) -> Commit | None:
+        """A judge was asked beside an answer."""
+        node = self._user(where)
+        if node is None:
+            return None
+        matter, opinion, readings = JUDGEMENTS[how]
+        (judged,), policy = self._judged(node, matter, opinion), self.policy
+        return (lambda tree: acts.opine(tree, judged, readings, policy)), [support.sealed_text(judged.quote)]
 
     def _watch(self, where: int, how: int) -> Commit | None:
         return self._message(self._place(where), WORDS[how], observe_only=True)
@@ -217,12 +249,15 @@ class History:
         parent = self._user(where)
         if parent is None:
             return None
+        how, asked = divmod(how, len(ASKED))
         how, supports = divmod(how, 2)
         turn = support.closing(
             f"e{self.count}", parent, *((support.SUPPORT,) if supports else ()), verdicts=VERDICTS[how], at=self.at
         )
-        policy = self.policy
-        return (lambda tree: acts.close(tree, turn, policy)), support.sealed_texts([turn])
+        judged = self._judged(parent, Matter.PERSISTENT_HARM, ASKED[asked])
+        turn, policy = turn._replace(judged=judged), self.policy
+        quotes = [support.sealed_text(one.quote) for one in judged]
+        return (lambda tree: acts.close(tree, turn, policy)), [*support.sealed_texts([turn]), *quotes]
 
     def _witness(self, where: int, how: int) -> Commit | None:
         if not self.texts:

@@ -47,6 +47,7 @@ def _serving(file: SettingsFile, *, db: str, policy: Path | None, mode: str | No
         stop_seconds=options["stop_timeout"],
         log_level=options["log_level"],
         on_store_failure=options["on_store_failure"],
+        witnesses=file.witnesses(os.environ),
     )
 
 
@@ -111,6 +112,8 @@ def start_lines(serving: Serving, address: str) -> Iterator[str]:
     if off:
         yield "  database  none: in mode off everything passes, and nothing is kept"
         return
+    for witness in serving.witnesses:
+        yield f"  witness   {witness.url}  {witness.name}, {witness.kind}: what people write is sent there"
     yield f"  database  {serving.db}"
     yield "            The texts of conversations are kept there; adjourn erase CONVERSATION removes one's."
     if serving.keep_ms is not None:

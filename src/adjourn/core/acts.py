@@ -28,6 +28,7 @@ from adjourn.core.events import (
     Event,
     ForkReplied,
     Held,
+    Judged,
     Lifted,
     Opened,
     RefusedRead,
@@ -43,10 +44,10 @@ from adjourn.core.machine import (
     Finish,
     Ground,
     Hold,
-    Judged,
     Registers,
     Stage,
     UserKind,
+    Weighed,
     after_answer,
     after_message,
     moved,
@@ -70,7 +71,10 @@ class Text(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A user message that this host received as the newest of a request. `closing`: the template, should it close."""
+    """A user message that this host received as the newest of a request. `closing`: the template, should it close.
+
+    `judged`: what came of asking witnesses whether it may.
+    """
 
     text: Text
     parent: str | None
@@ -78,6 +82,7 @@ class Message(NamedTuple):
     closing: Text
     at: int = 0
     observe_only: bool = False
+    judged: tuple[Judged, ...] = ()
 
 
 class Claim(NamedTuple):
@@ -113,7 +118,10 @@ class Reply(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """What came of the fork: the verdicts, what witnesses saw in the model's words, and those words."""
+    """What came of the fork: the verdicts, what witnesses saw in the model's words, and those words.
+
+    `judged`: what came of asking witnesses whether it may be closed.
+    """
 
     words: Text
     parent: str
@@ -121,6 +129,7 @@ class Closing(NamedTuple):
     verdicts: tuple[Verdict, ...]
     readings: tuple[Reading, ...]
     at: int
+    judged: tuple[Judged, ...] = ()
 
 
 def opening(conversation: str, policy: Policy, *, scope: str, external: str | None = None, at: int = 0) -> Opened:
@@ -185,6 +194,7 @@ def receive(
     parent = _parent(draft, message.parent, message.text.node, message.at)
     if parent != message.parent:
         message = message._replace(parent=parent)
+    draft.add(*message.judged)
     draft.add(*received(draft.tree, message, policy))
     return draft.facts
 
@@ -230,6 +240,7 @@ def close(tree: Tree, closing: Closing, policy: Policy) -> Facts:
         )
     )
     draft.read(closing.words.node, closing.readings)
+    draft.add(*closing.judged)
     draft.add(*closed(draft.tree, closing, policy))
     return draft.facts
 
@@ -241,6 +252,12 @@ def witness(tree: Tree, about: str, readings: Sequence[Reading], policy: Policy)
     draft = _Draft(tree, policy)
     draft.read(about, readings)
     return draft.facts
+
+
+def opine(tree: Tree, judged: Judged, readings: Sequence[Reading], policy: Policy) -> Facts:
+    """Put on record what a judge said beside the answer, and what it saw: a sign of risk holds."""
+    facts = witness(tree, judged.node, readings, policy)
+    return Facts.none(tree).then((judged, *facts))
 
 
 def reopen(tree: Tree, reason: str, at: int) -> Events:
@@ -290,6 +307,7 @@ def hold(tree: Tree, about: str) -> Held:
 def received(tree: Tree, message: Message, policy: Policy) -> Events:
     """Return the facts that take a message: it, what was decided, and the end if it confirmed one."""
     case = _message_case(tree, message, policy)
+    case.judged = message.judged
     kind = user_kind(case)
     stopped = kind is UserKind.CLEAR and confirms(case)  # a CONFIRM that cannot end is stored as CLEAR
     wanted = after_message(case.before, UserKind.CONFIRM if stopped else kind, case.registers)
@@ -349,7 +367,7 @@ def closed(tree: Tree, closing: Closing, policy: Policy) -> Events:
     """Return what was decided after the fork, and the end if every rule holds."""
     reply = Reply(text=closing.words, parent=closing.parent, readings=closing.readings, appends=False)
     case = _answer_case(tree, reply, policy)
-    case.verdicts = closing.verdicts
+    case.verdicts, case.judged = closing.verdicts, closing.judged
     stage, decision = settle(case, case.node, Stage.ENDED, Ground.PERSISTENT_HARM, case.registers)
     if stage is not Stage.ENDED:
         return decision
@@ -428,8 +446,8 @@ def _registers(case: Case, kind: AnswerKind, node: str) -> Registers:
     message = case.tree.nodes.get(case.node, UNSEEN)
     still = message.still or case.frozen or message.number <= case.tree.floor
     told_kind = message.message or UserKind.CLAIMED
-    judged = Judged(case.node, node, redirections(case.tree, case.policy), case.policy.calm)
-    return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, judged)
+    weighed = Weighed(case.node, node, redirections(case.tree, case.policy), case.policy.calm)
+    return moved(case.registers, still or told_kind is UserKind.CLAIMED, told_kind, kind, weighed)
 
 
 def _of_risk(readings: Sequence[Reading]) -> tuple[Reading, ...]:

@@ -7,7 +7,7 @@ policy. Two tables say what a message or an answer is, `RULES` says what is chec
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from adjourn.core.events import CORE_VERSION, Checked, Decision, Verdict
+from adjourn.core.events import CORE_VERSION, Checked, Decision, Judged, Verdict
 from adjourn.core.machine import (
     VOID_FINISHES,
     AnswerKind,
@@ -23,7 +23,7 @@ from adjourn.core.machine import (
     same,
 )
 from adjourn.core.policy import Policy
-from adjourn.core.reading import Flag
+from adjourn.core.reading import LOCAL, Flag, Opinion
 from adjourn.core.tree import UNSEEN, Node, Tree
 
 
@@ -33,6 +33,7 @@ class Case:
 
     `registers`: those before the message. `before`: the stage above it. `seen`: what the witnesses said of the
     text that is judged. `verdicts`: what the model said when asked whether it wants to close.
+    `judged`: what came of asking witnesses whether it may be closed; nothing where none is asked.
     """
 
     tree: Tree
@@ -50,6 +51,7 @@ class Case:
     finish: Finish = Finish.STOP
     appends: bool = False
     verdicts: tuple[Verdict, ...] = ()
+    judged: tuple[Judged, ...] = ()
 
     @property
     def asked(self) -> bool:
@@ -75,7 +77,7 @@ FLAGGED = frozenset({Flag.HARMFUL, Flag.HARMFUL_COUNT, Flag.ABUSIVE, Flag.ABUSIV
 USER_KINDS: tuple[tuple[UserKind, Callable[[Case], bool]], ...] = (
     (UserKind.RISK, lambda case: bool(case.seen.risk_by)),
     (UserKind.BLIND, lambda case: not case.seen.read),
-    (UserKind.CONFIRM, lambda case: confirms(case) and _all(case, NEEDS[Ground.USER_REQUEST])),
+    (UserKind.CONFIRM, lambda case: confirms(case) and _all(case, needed(case, Ground.USER_REQUEST))),
     (UserKind.CLEAR, lambda case: confirms(case)),
     (UserKind.ASK, lambda case: leaves(case.seen, case.asked)),
     (UserKind.BAD, lambda case: not case.frozen and case.policy.counts(case.seen.flags, case.seen.family)),
@@ -212,6 +214,12 @@ RULES: Mapping[str, Rule] = {
         lambda case: confirms(case),
         lambda case: (case.node,),
     ),
+    "agreed": Rule(
+        "P6",
+        "every witness that was asked whether it may be closed has agreed",
+        "a witness that was asked whether it may be closed did not agree, or did not answer",
+        lambda case: all(judged.opinion is Opinion.YES for judged in case.judged),
+    ),
 }
 
 
@@ -250,6 +258,15 @@ NEEDS: Mapping[Stage | Ground, tuple[str, ...]] = {
 }
 """What each step nearer to an end needs. Nothing else brings a conversation there."""
 
+NEEDS_IF_JUDGED: Mapping[Ground, tuple[str, ...]] = dict.fromkeys(Ground, ("agreed",))
+"""What an end needs besides, where witnesses were asked about it: a log without any is decided as it ever was."""
+
+
+def needed(case: Case, goal: Stage | Ground) -> tuple[str, ...]:
+    """Return the rules that a step nearer to an end needs here."""
+    besides = NEEDS_IF_JUDGED[goal] if case.judged and isinstance(goal, Ground) else ()
+    return (*NEEDS[goal], *besides)
+
 
 def _all(case: Case, rules: tuple[str, ...]) -> bool:
     return all(RULES[rule].holds(case) for rule in rules)
@@ -278,7 +295,7 @@ def settle(
     """
     if goal not in NEEDS:
         return wanted, ()
-    checked = tuple(Checked(name, RULES[name].holds(case), RULES[name].evidence(case)) for name in NEEDS[goal])
+    checked = tuple(Checked(name, RULES[name].holds(case), RULES[name].evidence(case)) for name in needed(case, goal))
     stage = wanted if all(rule.holds for rule in checked) else Stage.HELD if case.held else same(stands)
     decision = Decision(
         node=node, wanted=wanted, stage=stage, rules=checked, policy=case.policy.digest, core=CORE_VERSION
@@ -302,8 +319,36 @@ def sign(node: Node) -> Hold:
     return Hold.SHOWN if clear else Hold.QUIET
 
 
-def guidance(tree: Tree, node: str, policy: Policy) -> Guidance | None:
-    """Return what a new attempt at an answer to this message is told, if anything (DESIGN, section 6)."""
+def told_late(tree: Tree, node: str) -> bool:
+    """Whether a witness beside the answer saw a clear sign in the message before this one: nobody was told of it."""
+    above = tree.nodes.get(tree.nodes[node].parent or "", UNSEEN)
+    risky = tree.nodes.get(above.parent or "", UNSEEN)
+    return sign(risky) is Hold.SHOWN and risky.risk_by[-1] != LOCAL
+
+
+def may_judge_warning(tree: Tree, node: str, policy: Policy) -> bool:
+    """Whether the answer to this message brought so many redirections that a warning may follow."""
+    registers = tree.registers(node)
+    return (
+        mode(tree, policy) is Mode.ENFORCE
+        and not tree.frozen
+        and registers.warned is None
+        and registers.k >= redirections(tree, policy)
+        and registers.redirected[-1] == tree.nodes[node].parent
+    )
+
+
+def agreed_to_warn(tree: Tree, node: str) -> bool:
+    """Whether a judge has said yes to a warning, beside the answer to the newest message that was redirected."""
+    redirected = tree.registers(node).redirected
+    return bool(redirected) and tree.nodes.get(redirected[-1], UNSEEN).may_warn
+
+
+def guidance(tree: Tree, node: str, policy: Policy, *, judge: bool = False) -> Guidance | None:
+    """Return what a new attempt at an answer to this message is told, if anything (DESIGN, section 6).
+
+    `judge`: there is one, without whose yes no warning is allowed.
+    """
     kept, now = tree.nodes[node], mode(tree, policy)
     if now < Mode.WARN or kept.observe_only:
         return None
@@ -314,9 +359,9 @@ def guidance(tree: Tree, node: str, policy: Policy) -> Guidance | None:
     bad = kept.message is UserKind.BAD
     registers = tree.registers(node)
     enough = registers.warned is None and registers.k >= redirections(tree, policy)
-    warnable = bad and enforced and not tree.frozen and enough
+    warnable = bad and enforced and not tree.frozen and enough and (not judge or agreed_to_warn(tree, node))
     applies = (
-        (Guidance.SUPPORT, sign(kept) is Hold.SHOWN and tree.held is Hold.SHOWN),
+        (Guidance.SUPPORT, tree.held is Hold.SHOWN and (sign(kept) is Hold.SHOWN or told_late(tree, node))),
         (Guidance.LEAVE_OPEN, leaving and enforced and not requested),
         (Guidance.CLOSE_YOURSELF, leaving and not enforced),
         (Guidance.ASK_BACK, requested and enforced),

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from adjourn.core.machine import AnswerKind, Finish, Ground, Guidance, Hold, Mode, Registers, Stage, UserKind
-from adjourn.core.reading import Reading, RiskKind
+from adjourn.core.reading import Matter, Opinion, Reading, RiskKind
 
 CORE_VERSION = "1"
 """The version of the rules. It rises with every change after which an old log would be decided otherwise."""
@@ -34,6 +34,22 @@ class Signals:
 
     about: str
     reading: Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A witness was asked about the branch that ends at `node`, and this came of it.
+
+    `quote`: the text of what it cited, with its `digest`; neither where it cited nothing. `version`: its model.
+    """
+
+    node: str
+    matter: Matter
+    opinion: Opinion
+    witness: str
+    version: str
+    quote: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +273,7 @@ class Erased:
 Event = (
     Opened
     | Signals
+    | Judged
     | UserReceived
     | Claimed
     | Inherited

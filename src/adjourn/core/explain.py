@@ -1,6 +1,7 @@
 """What happened and why, in plain words: a sentence for each fact that moved a conversation or could have."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from adjourn.core.decide import RULES
 from adjourn.core.events import (
@@ -11,6 +12,7 @@ from adjourn.core.events import (
     Erased,
     Event,
     Held,
+    Judged,
     Lifted,
     Opened,
     RefusedRead,
@@ -18,7 +20,7 @@ from adjourn.core.events import (
     UserReceived,
 )
 from adjourn.core.machine import EMPTY, AnswerKind, Finish, Hold, Registers, Stage, UserKind
-from adjourn.core.reading import Flag, RiskKind
+from adjourn.core.reading import Flag, Matter, Opinion, RiskKind
 from adjourn.core.receipt import FAMILY_WORDS, sentence
 from adjourn.core.tree import UNSEEN, Node, Tree, apply
 
@@ -31,6 +33,18 @@ RISK_WORDS = {
     RiskKind.OTHER: "somebody else may be at risk",
     RiskKind.DANGER: "the writer may be a danger to others",
     RiskKind.EMERGENCY: "somebody may need help right now",
+}
+
+ASKED_WORDS: Mapping[Matter, str] = {
+    Matter.WARN: "the model may give notice that the chat may be closed",
+    Matter.PERSISTENT_HARM: "it is right to close the chat",
+    Matter.USER_REQUEST: "the person means to close the chat",
+    Matter.RISK: "somebody is at risk",
+}
+OPINION_WORDS: Mapping[Opinion, str] = {
+    Opinion.YES: "says yes",
+    Opinion.NO: "says no",
+    Opinion.UNSCORED: "gives no answer that counts",
 }
 
 
@@ -61,10 +75,8 @@ def explain_event(old: Registers, event: Event, after: Tree, name: Name) -> str 
             return None  # the hold says it
         case Answer():
             return _answer(old, event, after, name)
-        case Held():
-            return _held(event, name)
-        case Decision():
-            return _decision(event, name)
+        case Held() | Judged() | Decision():
+            return _SENTENCES[type(event)](event, name)
         case Ended():
             why = sentence(event.ground, event.family)
             return f"Closed with {name(event.answer)} ({event.ground}, receipt {event.receipt}). {why}"
@@ -138,6 +150,11 @@ def _held(event: Held, name: Name) -> str:
     return f"{what.format('a faint')}: for some messages nothing is closed, and nothing counts."
 
 
+def _judged(event: Judged, name: Name) -> str:
+    asked, said = ASKED_WORDS[event.matter], OPINION_WORDS[event.opinion]
+    return f"Asked at {name(event.node)} whether {asked}, the witness {event.witness} {said}."
+
+
 def _decision(event: Decision, name: Name) -> str | None:
     failed = [RULES[rule.rule].else_ for rule in event.rules if not rule.holds]
     step = {
@@ -151,6 +168,13 @@ def _decision(event: Decision, name: Name) -> str | None:
     if event.stage is Stage.LAST_RESORT:
         return f"{_capital(name(event.node))} goes on after the notice: {step}."
     return None
+
+
+_SENTENCES: Mapping[type[Event], Callable[[Any, Name], str | None]] = {
+    Held: _held,
+    Judged: _judged,
+    Decision: _decision,
+}
 
 
 def _capital(words: str) -> str:

@@ -169,7 +169,7 @@ FLAG,CLEAR,ASK,CONFIRM,BLIND  calm     calm        calm      calm  calm      cal
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Weighed:
     """An answer at the moment when the registers move: the message it answers, its own node, and R and C."""
 
     message: str
@@ -178,23 +178,23 @@ class Judged:
     calm: int
 
 
-def _redirected(before: Registers, answer: Judged) -> Registers:
+def _redirected(before: Registers, answer: Weighed) -> Registers:
     redirected = (*before.redirected, answer.message)[-KEPT_REDIRECTIONS:]
     return replace(before, redirected=redirected, calm=0)
 
 
-def _warned(before: Registers, answer: Judged) -> Registers:
+def _warned(before: Registers, answer: Weighed) -> Registers:
     """A warning counts once k has reached R; an early one counts as a redirection."""
     if before.k < answer.redirections:
         return _redirected(before, answer)
     return replace(before, warned=answer.answer, calm=0)
 
 
-def _calm(before: Registers, answer: Judged) -> Registers:
+def _calm(before: Registers, answer: Weighed) -> Registers:
     return EMPTY if before.calm + 1 >= answer.calm else replace(before, calm=before.calm + 1)
 
 
-MOVES: Mapping[str, Callable[[Registers, Judged], Registers]] = {
+MOVES: Mapping[str, Callable[[Registers, Weighed], Registers]] = {
     "keep": lambda before, answer: before,
     "declined": lambda before, answer: replace(before, calm=0),
     "redirected": _redirected,
@@ -225,7 +225,7 @@ def may_end(stage: Stage) -> bool:
     return ANSWERS.get((stage, AnswerKind.END)) == Stage.ENDED
 
 
-def moved(before: Registers, still: bool, message: UserKind, kind: AnswerKind, answer: Judged) -> Registers:
+def moved(before: Registers, still: bool, message: UserKind, kind: AnswerKind, answer: Weighed) -> Registers:
     """Return the registers after an answer; `still` says that nothing about this message may count."""
     row = "STILL" if still else message
     return MOVES[_cell(REGISTERS, row, kind)](before, answer)

@@ -33,6 +33,23 @@ class RiskKind(StrEnum):
     EMERGENCY = "emergency"
 
 
+class Matter(StrEnum):
+    """What a judge is asked about a branch."""
+
+    WARN = "warn"  # whether the model may give notice that the chat may be closed
+    PERSISTENT_HARM = "persistent_harm"  # whether it is right to close it for this
+    USER_REQUEST = "user_request"  # whether the person means it
+    RISK = "risk"  # whether somebody is at risk
+
+
+class Opinion(StrEnum):
+    """What came of asking: anything but a clear yes is doubt."""
+
+    YES = "yes"
+    NO = "no"
+    UNSCORED = "unscored"  # late, failed, out of budget, unsure, or a yes that cites no words of the person's
+
+
 LOCAL = "local"
 """The witness that all local detectors are together."""
 

@@ -14,6 +14,7 @@ from adjourn.core.events import (
     Event,
     ForkReplied,
     Held,
+    Judged,
     Lifted,
     Reopened,
     Signals,
@@ -21,6 +22,7 @@ from adjourn.core.events import (
 )
 from adjourn.core.machine import AnswerKind
 from adjourn.core.policy import Policy
+from adjourn.core.reading import Matter
 from adjourn.core.tree import SIGNS, Tree, apply
 
 DECIDED = (UserReceived, Claimed, Held, Answer, Decision, Ended, Reopened, Lifted)
@@ -35,6 +37,29 @@ class Recomputed:
     faults: list[tuple[int, str]] = field(default_factory=list)
 
 
+ENDS = frozenset({Matter.PERSISTENT_HARM, Matter.USER_REQUEST})
+
+
+@dataclass(slots=True)
+class Heard:
+    """What was said since the last decision that an end rests on: by the model, and by witnesses that were asked."""
+
+    verdicts: list[ForkReplied] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
+
+    def hear(self, event: Event) -> None:
+        """Note what is said."""
+        match event:
+            case ForkReplied():
+                self.verdicts = [event] if event.turn == 1 else [*self.verdicts, event]
+            case Judged() if event.matter in ENDS:
+                self.judged.append(event)
+
+    def about(self, node: str) -> tuple[Judged, ...]:
+        """Return what witnesses said of an end at this message."""
+        return tuple(judged for judged in self.judged if judged.node == node)
+
+
 def recompute(conversation: str, events: Sequence[Event], policies: Mapping[str, Policy]) -> Recomputed:
     """Compute every decided fact of a conversation again.
 
@@ -42,17 +67,17 @@ def recompute(conversation: str, events: Sequence[Event], policies: Mapping[str,
     """
     found = Recomputed()
     tree = Tree(id=conversation)
-    verdicts: list[ForkReplied] = []
+    heard = Heard()
     position = 0
     while position < len(events):
         event, number, length = events[position], position + 1, 1
-        if isinstance(event, ForkReplied):
-            verdicts = [event] if event.turn == 1 else [*verdicts, event]
+        heard.hear(event)
         if isinstance(event, Signals) and not _is_heard(events, position):
             found.faults.append((number, "a sign of risk was seen, and no hold follows"))
         if isinstance(event, DECIDED):
-            length = _again(found, tree, events, position, verdicts, policies)
-            verdicts = [] if isinstance(event, Answer | Decision) else verdicts
+            length = _again(found, tree, events, position, heard, policies)
+            if isinstance(event, UserReceived | Answer | Decision):
+                heard = Heard()
         try:
             for later in events[position : position + length]:
                 apply(tree, later)
@@ -68,12 +93,12 @@ def _again(
     tree: Tree,
     events: Sequence[Event],
     position: int,
-    verdicts: Sequence[ForkReplied],
+    heard: Heard,
     policies: Mapping[str, Policy],
 ) -> int:
     """Compute the event at this position and what came of it again; return how many events that are."""
     try:
-        expected = _decided(tree, events, position, verdicts, policies)
+        expected = _decided(tree, events, position, heard, policies)
     except (AdjournError, KeyError) as error:
         found.faults.append((position + 1, f"it cannot have been decided: {error}"))
         return 1
@@ -103,7 +128,7 @@ def _decided(
     tree: Tree,
     events: Sequence[Event],
     position: int,
-    verdicts: Sequence[ForkReplied],
+    heard: Heard,
     policies: Mapping[str, Policy],
 ) -> tuple[Event, ...]:
     """Return what the event at this position, and those that came of it, should say; () if that cannot be known."""
@@ -126,16 +151,16 @@ def _decided(
         case UserReceived():
             following = events[position + 1] if position + 1 < len(events) else None
             closing = following if isinstance(following, Answer) else None
-            return acts.received(tree, _message(event, closing), policy)
+            return acts.received(tree, _message(event, closing, heard.about(event.node)), policy)
         case Answer() if event.kind is not AnswerKind.END:
             return acts.answered(tree, _reply(event), policy)
         case Answer() | Decision():
-            return acts.closed(tree, _closing(event, verdicts), policy)
+            return acts.closed(tree, _closing(event, heard), policy)
         case _:
             raise CallerError("an end that nothing led to")
 
 
-def _message(event: UserReceived, closing: Answer | None) -> acts.Message:
+def _message(event: UserReceived, closing: Answer | None, judged: tuple[Judged, ...]) -> acts.Message:
     return acts.Message(
         text=acts.Text(event.node, event.digest),
         parent=event.parent,
@@ -143,6 +168,7 @@ def _message(event: UserReceived, closing: Answer | None) -> acts.Message:
         closing=acts.Text(closing.node, closing.digest) if closing else acts.Text(""),
         at=event.at,
         observe_only=event.observe_only,
+        judged=judged,
     )
 
 
@@ -157,7 +183,7 @@ def _reply(event: Answer) -> acts.Reply:
     )
 
 
-def _closing(event: Answer | Decision, verdicts: Sequence[ForkReplied]) -> acts.Closing:
+def _closing(event: Answer | Decision, heard: Heard) -> acts.Closing:
     """Return what the fork brought, as the log tells it; the words of an end that was stopped are not needed."""
     if isinstance(event, Answer):
         words, parent, at = acts.Text(event.node, event.digest), event.parent or "", event.at
@@ -166,8 +192,9 @@ def _closing(event: Answer | Decision, verdicts: Sequence[ForkReplied]) -> acts.
     return acts.Closing(
         words=words,
         parent=parent,
-        attempt=verdicts[-1].attempt if verdicts else "",
-        verdicts=tuple(reply.verdict for reply in verdicts if reply.node == parent),
+        attempt=heard.verdicts[-1].attempt if heard.verdicts else "",
+        verdicts=tuple(reply.verdict for reply in heard.verdicts if reply.node == parent),
         readings=(),
         at=at,
+        judged=heard.about(parent),
     )

@@ -18,6 +18,7 @@ from adjourn.core.events import (
     Guided,
     Held,
     Inherited,
+    Judged,
     Lifted,
     Opened,
     RefusedRead,
@@ -27,7 +28,7 @@ from adjourn.core.events import (
     UserReceived,
 )
 from adjourn.core.machine import EMPTY, AnswerKind, Finish, Hold, Registers, Stage, UserKind, same
-from adjourn.core.reading import LOCAL, Flag, RiskKind
+from adjourn.core.reading import LOCAL, Flag, Matter, Opinion, RiskKind
 
 
 class Node(NamedTuple):
@@ -38,7 +39,8 @@ class Node(NamedTuple):
     complete. `flags`, `family`, `risk_kind`: what the witnesses said, together; `risk_by`: who saw a sign of risk.
     On an answer, or a step of one: `guided`, what its attempt put into the view; `guided_above`: the nearest such
     answer above a node.
-    On a user message: `still` (nothing about it may count), `begun` (something stands below it).
+    On a user message: `still` (nothing about it may count), `begun` (something stands below it), `may_warn` (a judge
+    said yes to a warning, once it was redirected).
     """
 
     number: int = 0
@@ -59,6 +61,7 @@ class Node(NamedTuple):
     begun: bool = False
     guided: Guided | None = None
     guided_above: str | None = None
+    may_warn: bool = False
 
     @property
     def is_user(self) -> bool:
@@ -268,6 +271,12 @@ def _signals(tree: Tree, event: Signals) -> None:
     tree.blind += seen.blind - node.blind
 
 
+def _judged(tree: Tree, event: Judged) -> None:
+    if event.matter is Matter.WARN:
+        node = tree.nodes[event.node]
+        tree.nodes[event.node] = node._replace(may_warn=event.opinion is Opinion.YES)
+
+
 def _received(tree: Tree, event: UserReceived) -> None:
     tree.held, tree.since_faint, tree.frozen = event.held, event.since_faint, event.frozen
     _arrive(
@@ -379,6 +388,7 @@ def _lifted(tree: Tree, event: Lifted) -> None:
 _MOVES: Mapping[type, Callable[[Tree, Any], None]] = {
     Opened: _opened,
     Signals: _signals,
+    Judged: _judged,
     UserReceived: _received,
     Claimed: _claimed,
     Inherited: _inherited,

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 from adjourn.core import acts
 from adjourn.core.acts import OTHER_WORDS, Claim, Message, Reread, Text
-from adjourn.core.decide import sign
+from adjourn.core.decide import sign, told_late
 from adjourn.core.events import AttemptStarted, Ended, Held, Inherited
 from adjourn.core.machine import Finish, Hold, Mode, Stage
 from adjourn.core.policy import ABUSE
-from adjourn.core.reading import Flag, Reading
+from adjourn.core.reading import Flag, Matter, Reading
 from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
 from adjourn.host.place import Place, answering, climb, goes_on, trace
 from adjourn.host.turn import Manner, Turn
+from adjourn.host.witnesses import Readings, Said, before, branch
 from adjourn.host.words import words
 from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire.request import USER, Request
@@ -46,8 +47,11 @@ class Beginning:
         self.at = host.now()
         message = place.message
         self.new = sealed(host.ident("m"), message.text)
-        before = [(one.role, one.text) for one in request.messages[: message.last]]
-        self.reading = host.detectors.user(message.text, before)
+        above = [(one.role, one.text) for one in request.messages[: message.last]]
+        self.reading = host.detectors.user(message.text, above)
+        self.elsewhere: Readings = {}
+        self.seen: tuple[Reading, ...] = ()
+        self.said = Said()
         confirms = Flag.CONFIRMS_END in self.reading.flags
         self.closing = sealed(host.ident("m"), words()["closing_request"]) if confirms else None
         self.claims = self._claims()
@@ -68,6 +72,8 @@ class Beginning:
 
     async def run(self) -> Turn | None:
         """Return the turn; None if somebody else was faster, and the place must be looked up again."""
+        if self.closing is not None and self.host.witnesses.any:
+            await self._ask_first()
         texts = [self.new, *(text for text, _ in self.claims.values())]
         lookups = [self._lookup(self.place.newest, self.new.node, own=True)]
         lookups += [
@@ -75,7 +81,7 @@ class Beginning:
         ]
         lookups += [self._lookup(index, node, own=False) for index, (node, _) in self.rereads.items()]
         if self.closing is not None:
-            texts.append(self.closing)
+            texts += [self.closing, *self.said.quotes]
             lookups.append(self.turn.lookup(self.closing))
         committed = await self.host.store.commit(self.conversation, self.decide, texts, lookups)
         if committed.overtaken:
@@ -83,7 +89,36 @@ class Beginning:
         if self.turn.ended and not self.turn.refused:
             await self.turn.read_closing_words()
         self.turn.remember()
+        if self.turn.node == self.new.node and not self.turn.refused:
+            self._ask_beside()
         return self.turn
+
+    async def _ask_first(self) -> None:
+        """Before the message closes the conversation, have it read elsewhere, and a judge asked: an end waits."""
+        asked = self.host.witnesses
+        if await self.host.store.see(self.conversation, self._would_close):
+            node = self.new.node
+            self.elsewhere = asked.read(node, self.place.message.text, before(self.turn))
+            self.said = await asked.before_end(self.host, node, Matter.USER_REQUEST, branch(self.turn), self.elsewhere)
+            there = [task.result() for task in self.elsewhere.values() if task.done() and not task.cancelled()]
+            self.seen = tuple(heard.reading for heard in there if heard.reading is not None and heard.reading.flags)
+
+    def _would_close(self, tree: Tree) -> bool:
+        """Whether the message closes the conversation, as it stands now."""
+        known = trace(tree, self.place)
+        if tree.opened is None or known[self.place.newest] is not None:
+            return False
+        return any(isinstance(event, Ended) for event in self._received(Facts.none(tree), known))
+
+    def _ask_beside(self) -> None:
+        """Have the message read elsewhere, beside the answer; and a judge asked at a second faint sign."""
+        asked, turn = self.host.witnesses, self.turn
+        if not self.elsewhere:
+            self.elsewhere = asked.read(turn.node, turn.newest.text, before(turn))
+        heard = [reading.witness for reading in self.seen]
+        asked.keep(turn, {one: task for one, task in self.elsewhere.items() if one.name not in heard})
+        if turn.faint_again:
+            asked.ask_beside(turn, Matter.RISK)
 
     async def look(self) -> Turn:
         """Return the turn as it would be if it could be kept; nothing is written."""
@@ -125,9 +160,13 @@ class Beginning:
         alone = turn.newest.last == len(self.request.messages) - 1
         turn.forks = tree.stage(turn.node) is Stage.LAST_RESORT and alone
         turn.shows(tree, facts)
-        shown = sign(node) is Hold.SHOWN and tree.held is Hold.SHOWN
+        before_it = facts.before
+        turn.faint_again = (
+            sign(node) is Hold.QUIET and before_it.since_faint is not None and tree.held is not Hold.SHOWN
+        )
+        shown = tree.held is Hold.SHOWN and (sign(node) is Hold.SHOWN or told_late(tree, turn.node))
         if turn.support is None and shown and host.mode(tree) >= Mode.WARN:
-            turn.support = host.support(node.risk_kind)  # sent again: the first answer may not have come through
+            turn.support = host.support(node.risk_kind)  # the first answer may not have come through, or told of it
         return turn.start(tree, self._begun(tree))
 
     def _begun(self, tree: Tree) -> str | None:
@@ -173,10 +212,11 @@ class Beginning:
         message = Message(
             text=self.new.reference,
             parent=parent,
-            readings=(self.reading,),
+            readings=(self.reading, *self.seen),
             closing=self.closing.reference if self.closing else Text(""),
             at=self.at,
             observe_only=self.request.observe_only,
+            judged=self.said.judged,
         )
         reread = [Reread(node, (reading,)) for node, reading in self.rereads.values()]
         return facts.then(acts.receive(facts.after, message, self.host.policy, claims, reread))

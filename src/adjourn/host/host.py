@@ -25,6 +25,7 @@ from adjourn.host.inherit import closed_in, inherited
 from adjourn.host.known_ends import Closed, KnownEnds
 from adjourn.host.locate import altered, locate
 from adjourn.host.turn import Manner, Turn
+from adjourn.host.witnesses import Witnesses
 from adjourn.signals import LONG, Detectors, local
 from adjourn.store import BUSY_SECONDS, Store, chance, open_store
 from adjourn.wire.request import Request
@@ -41,7 +42,10 @@ TRIES = 8
 
 @dataclass(slots=True, kw_only=True)
 class Host:
-    """Conversations under a policy. `manner`: how the model is spoken to, where a turn does not say."""
+    """Conversations under a policy. `manner`: how the model is spoken to, where a turn does not say.
+
+    `witnesses`: those elsewhere that are asked besides; by default nobody.
+    """
 
     store: Store
     policy: Policy
@@ -50,6 +54,7 @@ class Host:
     manner: Manner = field(default_factory=Manner)
     country: str | None = None
     ends: KnownEnds = field(default_factory=KnownEnds)
+    witnesses: Witnesses = field(default_factory=Witnesses)
 
     @classmethod
     @asynccontextmanager
@@ -60,17 +65,25 @@ class Host:
         *,
         detectors: Detectors | None = None,
         busy_seconds: float = BUSY_SECONDS,
+        witnesses: Witnesses | None = None,
         **options: Any,
     ) -> AsyncIterator["Host"]:
         """Open the store at this address for as long as the context lasts."""
         rules, store = policy or Policy(), open_store(url, busy_seconds=busy_seconds)
+        asked = witnesses or Witnesses()
         try:
             await store.keep(rules)
             secret = await store.secret("lookups")
             yield cls(
-                store=store, policy=rules, detectors=detectors or local(rules.thresholds), secret=secret, **options
+                store=store,
+                policy=rules,
+                detectors=detectors or local(rules.thresholds),
+                secret=secret,
+                witnesses=asked,
+                **options,
             )
         finally:
+            await asked.close()
             await store.close()
 
     async def begin(

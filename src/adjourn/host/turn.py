@@ -1,22 +1,23 @@
 """One turn, from a person's message to its answer or its end. No socket is opened, and no model is called, here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from adjourn.core import acts
 from adjourn.core.acts import Closing, Events, Reply
-from adjourn.core.decide import guidance
+from adjourn.core.decide import agreed_to_warn, guidance, may_judge_warning, sign
 from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Held, Outcome, Verdict
 from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage
-from adjourn.core.reading import Reading
+from adjourn.core.reading import Matter, Reading
 from adjourn.core.receipt import Receipt, receipt
 from adjourn.core.tree import Facts, Tree
 from adjourn.host.identify import STEP, Element, Recogniser
 from adjourn.host.known_ends import Closed
 from adjourn.host.place import Place
+from adjourn.host.witnesses import Readings, Said, branch
 from adjourn.host.words import additions, chooses_end, closing_words, first_question, guided, second_question, words
 from adjourn.store import Lookup, Sealed, sealed
 from adjourn.wire import openai_chat
@@ -49,7 +50,9 @@ class Turn:
     `ended`: the conversation is closed, and no model is called; `closed_at`: which element of the request was closed;
     `refused`: it was closed before, and the message was not taken. `say`: the closing words, or what the host adds
     behind the answer. `support`: help lines to show, on a turn that showed a sign of risk. `forks`: the model is to be
-    asked `question` first. `details`: the client is told the stage, but of a `quiet` hold never.
+    asked `question` first. `details`: the client is told the stage, but of a `quiet` hold never. `beside`: the readings
+    of witnesses elsewhere; `faint_again`: the message shows a faint sign of risk, and is not the first to;
+    `may_be_warned`: its answer brought so many redirections that a warning may follow.
     """
 
     host: "Host"
@@ -78,6 +81,9 @@ class Turn:
     guided: bool = False
     details: bool = False
     quiet: bool = False
+    beside: Readings = field(default_factory=dict)
+    faint_again: bool = False
+    may_be_warned: bool = False
 
     @property
     def newest(self) -> Element:
@@ -155,6 +161,7 @@ class Turn:
         verdict = Verdict.END if chooses_end(said) else Verdict.CONTINUE
         verdicts = (verdict,) if self.first_reply is None else (Verdict.END, verdict)
         self.forks = False
+        asked = await self._asked_to_close() if verdicts == (Verdict.END, Verdict.END) else Said()
         text = sealed(self.host.ident("m"), closing_words(said, self.template))
         closing = Closing(
             words=text.reference,
@@ -163,6 +170,7 @@ class Turn:
             verdicts=verdicts,
             readings=(*filter(None, [self.first_reading]), await self.host.detectors.heard(said)),
             at=self.host.now(),
+            judged=asked.judged,
         )
 
         def decide(tree: Tree) -> Events:
@@ -179,11 +187,17 @@ class Turn:
             return facts.then((self.start(facts.after),))
 
         lookup = self.lookup(text)
-        await self.host.store.commit(self.conversation, decide, [text], [lookup])
+        await self.host.store.commit(self.conversation, decide, [text, *asked.quotes], [lookup])
         if self.ended:
             await self.read_closing_words()
             self.remember()
         return self
+
+    async def _asked_to_close(self) -> Said:
+        """Return what witnesses say to an end that the model has chosen, once all that was asked is there, or late."""
+        return await self.host.witnesses.before_end(
+            self.host, self.node, Matter.PERSISTENT_HARM, branch(self), self.beside
+        )
 
     async def answer(self, said: str, finish: Finish = Finish.STOP, *, calls: Sequence[str] = ()) -> "Turn":
         """Take the model's answer: afterwards it is durable, and `say` is what the host adds behind it.
@@ -205,7 +219,7 @@ class Turn:
                 attempt=self.attempt,
                 at=at,
                 finish=finish,
-                appends=finish is Finish.STOP and len(texts) > 1,
+                appends=finish is Finish.STOP and len(texts) > 1 and self._may_append(tree),
             )
             taken = acts.answer(tree, reply, self.host.policy)
             return taken, next(event for event in taken if isinstance(event, Answer))
@@ -222,7 +236,14 @@ class Turn:
             lookups += [self.lookup(text, "\n".join([*self._begun, text.text])) for text in texts.values()]
         await self.host.store.commit(self.conversation, decide, [*texts.values()], lookups)
         self.host.ends.goes_on(self.newest.digest, [lookup.digest for lookup in lookups])
+        if self.may_be_warned:
+            self.host.witnesses.ask_beside(self, Matter.WARN, said)
         return self
+
+    def _may_append(self, tree: Tree) -> bool:
+        """Whether the host may add its question; or its warning, which with a judge needs its yes."""
+        asks_back = tree.stage(self.node) is Stage.REQUESTED
+        return asks_back or self.host.witnesses.judge is None or agreed_to_warn(tree, self.node)
 
     def _additions(self) -> Mapping[str, str]:
         """Return what the host may have to add behind this answer: on nearly every turn nothing."""
@@ -273,7 +294,8 @@ class Turn:
 
         `begun`: an answer, or a step of one, that goes on: then what was put in for that is put in again, and no more.
         """
-        told = None if self.forks or begun else guidance(tree, self.node, self.host.policy)
+        judge = self.host.witnesses.judge is not None
+        told = None if self.forks or begun else guidance(tree, self.node, self.host.policy, judge=judge)
         put_in = tree.nodes[begun].guided if begun else guided(told, self.manner.form) if told else None
         self.stage, self.guided = tree.stage(self.node), put_in is not None
         self.quiet = tree.held is Hold.QUIET
@@ -312,13 +334,22 @@ class Turn:
         self.stage, self.quiet = taken.after.stage(answer.node), taken.after.held is Hold.QUIET
         self.say = additions(self.template)[answer.added] if answer.added else None
         self.warned = answer.kind is AnswerKind.WARN and answer.after.warned == answer.node
+        self.may_be_warned = may_judge_warning(taken.after, answer.node, self.host.policy)
         self.shows(taken.after, taken)
+        self.shows_late(taken.after)
 
     def shows(self, tree: Tree, taken: Events) -> None:
         """Note whether these facts show a hold, and so help lines."""
         held = next((event for event in taken if isinstance(event, Held) and event.level is Hold.SHOWN), None)
         if held is not None and self.host.mode(tree) >= Mode.WARN:
             self.support = self.host.support(held.kind)
+
+    def shows_late(self, tree: Tree) -> None:
+        """Note that a witness beside the answer saw a clear sign in the message before the answer was whole."""
+        message = tree.nodes[self.node]
+        late = self.support is None and tree.held is Hold.SHOWN and sign(message) is Hold.SHOWN
+        if late and self.host.mode(tree) >= Mode.WARN:
+            self.support = self.host.support(message.risk_kind)
 
     @property
     def _above(self) -> bytes:

@@ -21,6 +21,7 @@ from adjourn.core.tree import Node, Tree
 NAMES: Mapping[str, type[Event]] = {
     "opened": events.Opened,
     "signals": events.Signals,
+    "judged": events.Judged,
     "user_received": events.UserReceived,
     "claimed": events.Claimed,
     "inherited": events.Inherited,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from adjourn.core.events import Answer, Claimed, Ended, Event, UserReceived
+from adjourn.core.events import Answer, Claimed, Ended, Event, Judged, UserReceived
 from adjourn.core.machine import UserKind
 from adjourn.core.receipt import receipt
 from adjourn.core.tree import fold
@@ -34,11 +34,22 @@ def export(conversation: str, events: Sequence[Event], texts: Mapping[str, Seale
                 }
             )
     ends = [event for event in events if isinstance(event, Ended)]
+    judged = [event for event in events if isinstance(event, Judged)]
     return {
         "conversation": conversation,
         "opened_at": exported_time(tree.opened.at) if tree.opened else None,
         "held": tree.held.name.lower(),
         "messages": messages,
+        "opinions": [
+            {
+                "message": index.get(one.node),
+                "witness": one.witness,
+                "asked": one.matter.value,
+                "said": one.opinion.value,
+                "quote": texts[one.quote].text if one.quote in texts else None,
+            }
+            for one in judged
+        ],
         "receipts": [
             {**asdict(receipt(conversation, end)), "at": exported_time(end.at), "stands": end.answer in tree.ended}
             for end in ends
@@ -50,7 +61,9 @@ def for_person(exported: Mapping[str, Any]) -> dict[str, Any]:
     """Return an exported conversation without what the detectors thought of it, or how near it was to an end."""
     hidden = {"kind", "stage"}
     messages = [{name: value for name, value in one.items() if name not in hidden} for one in exported["messages"]]
-    return {name: value for name, value in exported.items() if name != "held"} | {"messages": messages}
+    return {name: value for name, value in exported.items() if name not in {"held", "opinions"}} | {
+        "messages": messages
+    }
 
 
 def markdown(exported: Mapping[str, Any]) -> str:

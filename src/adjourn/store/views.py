@@ -11,6 +11,7 @@ from adjourn.core.events import (
     AttemptEnded,
     Claimed,
     Event,
+    Judged,
     Opened,
     RefusedRead,
     Signals,
@@ -89,6 +90,7 @@ _TEXT_OF: Mapping[type, Callable[[Any], str]] = {
     RefusedRead: attrgetter("text"),
     AttemptEnded: attrgetter("attempt"),
     Signals: attrgetter("about"),
+    Judged: attrgetter("quote"),
     **dict.fromkeys((UserReceived, Claimed, Answer, Step), attrgetter("node")),
 }
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -76,7 +75,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
         async with opened() as (host, upstreams):
-            seen = replace(host, store=watching.store(host.store)) if host else None
+            seen = watching.host(host) if host else None
             for upstream in upstreams.values():
                 watching.upstream(upstream)
             app.state.gateways = gateways(seen, upstreams, names or Names(), unkept)

@@ -18,7 +18,7 @@ TAKEN: Mapping[str, tuple[str, ...]] = {
     "/chat/": (FORM,),
     "/chats/": (FORM, JSON),
 }
-"""What is taken where, or below which, a page's forms are sent, which work without scripts. Everything else takes JSON."""
+"""What is taken where, or below which, a page's forms are sent: they work without scripts. All else takes JSON."""
 
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 64 * 1024 * 1024

@@ -16,8 +16,22 @@ from prometheus_client import (
     generate_latest,
 )
 
-from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Ended, Event, ForkReplied, Held, Outcome, Verdict
+from adjourn.core.events import (
+    Answer,
+    AttemptEnded,
+    AttemptStarted,
+    Ended,
+    Event,
+    ForkReplied,
+    Held,
+    Judged,
+    Outcome,
+    Verdict,
+)
 from adjourn.core.machine import AnswerKind, Finish, Ground, Guidance, Hold
+from adjourn.core.reading import Matter, Opinion
+from adjourn.signals.remote.heard import Came
+from adjourn.upstream.witnesses import KINDS as WITNESSES
 from adjourn.web.addresses import ADDRESSES, AREAS, NO_WIRE, OTHER, WIRES
 
 # When each counter began would be half of the page, and is the start of the process.
@@ -45,6 +59,8 @@ TURNS = "adjourn_turns_total"
 GUIDANCE = "adjourn_guidance_total"
 HOLDS = "adjourn_holds_total"
 FORKS = "adjourn_forks_total"
+WITNESS_QUESTIONS = "adjourn_witness_questions_total"
+OPINIONS = "adjourn_opinions_total"
 UPSTREAM_FAULTS = "adjourn_upstream_faults_total"
 UNBOUND_RETRIES = "adjourn_upstream_unbound_retries_total"
 FIRST_BYTE = "adjourn_upstream_first_byte_seconds"
@@ -66,6 +82,14 @@ TABLE: Mapping[str, Row] = {
     GUIDANCE: Row("Guidance put in for the model", {"kind": tuple(Guidance)}),
     HOLDS: Row("Signs of risk that held a conversation", {"level": ("quiet", "shown")}),
     FORKS: Row("Questions whether to close, by what came of them", {"verdict": tuple(Verdict)}),
+    WITNESS_QUESTIONS: Row(
+        "Questions to witnesses elsewhere, by the kind of witness and how it went",
+        {"kind": WITNESSES, "came": tuple(Came)},
+    ),
+    OPINIONS: Row(
+        "What witnesses elsewhere said when something waited for them, by what it was",
+        {"matter": tuple(Matter), "opinion": tuple(Opinion)},
+    ),
     UPSTREAM_FAULTS: Row(
         "Questions to the model's API that went wrong, by what was asked and how",
         {"question": QUESTIONS, "kind": FAULTS},
@@ -110,6 +134,7 @@ _COUNTED: Mapping[type[Event], Callable[[Any], tuple[str, ...] | None]] = {
     Ended: lambda event: (TURNS, f"closed_{event.ground}"),
     Held: lambda event: (HOLDS, "shown" if event.level is Hold.SHOWN else "quiet"),
     ForkReplied: lambda event: (FORKS, event.verdict),
+    Judged: lambda event: (OPINIONS, event.matter, event.opinion),
 }
 """Under which metric, and which values of its labels, a fact is counted."""
 
@@ -169,6 +194,10 @@ class Metrics:
     def upstream_failed(self, question: str, kind: str) -> None:
         """Count a question to the model's API that went wrong."""
         self._counts[UPSTREAM_FAULTS, question, kind].inc()
+
+    def witness_asked(self, kind: str, came: Came) -> None:
+        """Count a question to a witness elsewhere."""
+        self._counts[WITNESS_QUESTIONS, kind, came].inc()
 
     def unbound_retried(self) -> None:
         """Count a request that was asked once more without its bound thinking blocks."""

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from adjourn.core.errors import CallerError
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
-from adjourn.host import Host
+from adjourn.host import Host, Witnesses
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
 from adjourn.store import BUSY_SECONDS, Store, open_store
@@ -26,6 +26,7 @@ from adjourn.upstream.choice import WIRES, Named, checked_url
 from adjourn.upstream.client import Timeouts, Upstream
 from adjourn.upstream.demo import demo_app
 from adjourn.upstream.stand_ins import StandIns
+from adjourn.upstream.witnesses import JUDGE, NamedWitness
 from adjourn.version import __version__
 from adjourn.web import log
 from adjourn.web.app import create_app
@@ -56,7 +57,8 @@ class Serving:
     speak Chat Completions and Anthropic Messages, one each. With none of them, the demo assistant speaks both.
     `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them. `busy_seconds`: how
     long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`:
-    a key of `log.LEVELS`; `on_store_failure`: one of `ON_STORE_FAILURE`.
+    a key of `log.LEVELS`; `on_store_failure`: one of `ON_STORE_FAILURE`. `witnesses`: those elsewhere that are asked
+    besides.
     """
 
     db: str
@@ -81,6 +83,7 @@ class Serving:
     stop_seconds: float = STOP_SECONDS
     log_level: str = "info"
     on_store_failure: str = REFUSE
+    witnesses: Sequence[NamedWitness] = ()
 
     @property
     def demo(self) -> bool:
@@ -168,6 +171,7 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
                 detectors=detectors(serving),
                 country=serving.country,
                 busy_seconds=serving.busy_seconds,
+                witnesses=witnesses(serving.witnesses),
             ) as host:
                 gc.collect()
                 gc.freeze()  # what was loaded stays: it need not be looked through for garbage at every turn
@@ -217,6 +221,13 @@ def detectors(serving: Serving) -> Detectors:
     if failed:
         raise CallerError(f"these detectors cannot read: {', '.join(dict.fromkeys(failed))}")
     return found
+
+
+def witnesses(named: Sequence[NamedWitness]) -> Witnesses:
+    """Return the witnesses elsewhere; no connection is made yet."""
+    opened = [one.open() for one in named]
+    readers = [one for one in opened if one.kind != JUDGE]
+    return Witnesses(readers, next((one for one in opened if one.kind == JUDGE), None))
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from starlette.requests import ClientDisconnect
@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adjourn.core.errors import StoreError, UpstreamError
 from adjourn.core.events import Answer, Ended, Event, Held, UserReceived
 from adjourn.core.machine import Hold, Stage
+from adjourn.host import Host
+from adjourn.signals.remote.heard import TROUBLED, Came
 from adjourn.store import Committed, Store, chance
 from adjourn.upstream.client import Question, Upstream, UpstreamLate, UpstreamUnreachable
 from adjourn.web import log
@@ -112,6 +114,11 @@ class Watch:
         """Return the store, whose commits are watched."""
         return cast("Store", _WatchedStore(store, self))
 
+    def host(self, host: Host) -> Host:
+        """Return the host, whose commits and whose questions to witnesses are watched."""
+        host.witnesses.told = self.witness_asked
+        return replace(host, store=self.store(host.store))
+
     def committed(self, conversation: str, events: Sequence[Event], seconds: float) -> None:
         """Note the facts that were put on record."""
         self.metrics.committed(events, seconds)
@@ -142,6 +149,14 @@ class Watch:
         self.metrics.unjudged(what)
         exchange = _EXCHANGE.get()
         log.warning("unjudged", what=what, conversation=exchange.conversation if exchange is not None else None)
+
+    # Witnesses elsewhere.
+
+    def witness_asked(self, kind: str, came: Came) -> None:
+        """Note how a question to a witness elsewhere went."""
+        self.metrics.witness_asked(kind, came)
+        if came in TROUBLED:
+            log.warning("witness_fault", kind=kind, came=came)
 
     # The model.
 

@@ -6,6 +6,7 @@ from adjourn.web.doctor.arrivals import of_server, of_store
 from adjourn.web.doctor.finding import Finding, State
 from adjourn.web.doctor.house import house
 from adjourn.web.doctor.model import models
+from adjourn.web.doctor.witnesses import witnesses
 from adjourn.web.serve import Serving
 
 __all__ = ["Finding", "State", "examine"]
@@ -20,6 +21,8 @@ async def examine(serving: Serving, server: str | None = None, server_key: str |
     async for finding in house(serving):
         yield finding
     async for finding in models(serving):
+        yield finding
+    async for finding in witnesses(serving):
         yield finding
     async for finding in of_server(server, server_key) if server is not None else of_store(serving):
         yield finding
