@@ -23,6 +23,7 @@ from adjourn.core.events import Answer, Claimed, Event, UserReceived
 from adjourn.core.explain import explain
 from adjourn.core.machine import Mode
 from adjourn.core.tree import Tree
+from adjourn.host.words import DEFAULT, languages
 from adjourn.lab.replay import Assistant, replay
 from adjourn.lab.signals import message_signals
 from adjourn.lab.summary import Summary
@@ -42,6 +43,7 @@ from adjourn.signals import local
 from adjourn.store import BUSY_SECONDS, Key, Store, key_digest, new_key, open_store
 from adjourn.store.erase import erase
 from adjourn.store.export import export, exported_time, markdown
+from adjourn.store.feedback import feedback_csv, feedback_lines
 from adjourn.store.verify import verify
 from adjourn.upstream.choice import Named
 from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS, Timeouts
@@ -134,6 +136,7 @@ SERVED = (
     setting("anthropic-upstream-key"),
     setting("model", default=""),
     setting("country"),
+    setting("language", type=click.Choice(list(languages())), default=DEFAULT, show_default=True),
     setting("allow-host", multiple=True),
     setting("allow-origin", multiple=True),
     setting("expose-stage", is_flag=True),
@@ -174,6 +177,7 @@ def _serving(file: SettingsFile, *, db: str, policy: Path | None, mode: str | No
         anthropic_key=options["anthropic_upstream_key"],
         model=options["model"],
         country=options["country"],
+        language=options["language"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
         expose_stage=options["expose_stage"],
@@ -498,13 +502,20 @@ def feedback_group() -> None:
 
 @feedback_group.command("export")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only what came since (UTC).")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @_db
-def feedback_export(since: datetime | None, db: str) -> None:
-    """Write what people said through the API, a line of JSON each, in the order in which it came."""
+def feedback_export(since: datetime | None, form: str, db: str) -> None:
+    """Write what people said on the page and through the API, in the order in which it came.
+
+    jsonl: a line of JSON each. csv: a table with a head; what a spreadsheet would take for a formula
+    gets an apostrophe.
+    """
     start = round(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
-    for said in _with_store(db, lambda store: store.feedback(since=start)):
-        line = {**asdict(said), "at": exported_time(said.at)}
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    found = _with_store(db, lambda store: store.feedback(since=start))
+    if form == "csv":
+        sys.stdout.write(feedback_csv(found))
+    else:
+        sys.stdout.buffer.writelines(feedback_lines(found))
 
 
 @main.group("keys")

@@ -63,7 +63,7 @@ class Host:
         """Open the store at this address for as long as the context lasts."""
         rules, store = policy or Policy(), open_store(url, busy_seconds=busy_seconds)
         try:
-            await store.keep(rules)
+            await store.keep(rules, time.time_ns() // 1_000_000)
             secret = await store.secret("lookups")
             yield cls(
                 store=store, policy=rules, detectors=detectors or local(rules.thresholds), secret=secret, **options

@@ -6,7 +6,7 @@ shown.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
@@ -106,6 +106,17 @@ class Line:
 def load() -> tuple[Line, ...]:
     """Return all help lines, read once and checked."""
     return _known()[0]
+
+
+def known_countries() -> Sequence[str]:
+    """Return the countries of which a line or an emergency number is known, by their two letters."""
+    lines, emergency, _ = _known()
+    return sorted({line.country for line in lines} | emergency.keys())
+
+
+def checked_on() -> date:
+    """Return the day on which the entries were checked that were checked longest ago."""
+    return min(line.checked_on for line in load())
 
 
 def support(kind: str | None, country: str | None, now: datetime) -> dict[str, Any]:

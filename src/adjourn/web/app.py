@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adjourn.host import Host, Manner
+from adjourn.host.words import DEFAULT
 from adjourn.upstream.choice import Named, chosen
 from adjourn.upstream.client import Upstream
 from adjourn.web import health
@@ -27,6 +28,9 @@ from adjourn.web.guard import Guard
 from adjourn.web.headers import Names, fields
 from adjourn.web.manners import differ, manner
 from adjourn.web.page import HERE, chat_page
+from adjourn.web.pages.models import Models
+from adjourn.web.pages.render import House
+from adjourn.web.pages.routes import ROUTES
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched
@@ -54,6 +58,8 @@ def create_app(
     *,
     model: str = "",
     demo: bool = False,
+    country: str | None = None,
+    language: str = DEFAULT,
     names: Names | None = None,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
@@ -62,6 +68,7 @@ def create_app(
     """Return the server.
 
     `opened` gives the host (none in mode off), and the upstreams in the operator's order, for as long as it runs.
+    `model`, `demo`, `country`, `language`: what the pages say of the model and of where the people are.
     `names`: of the headers that tell of chats and side requests. `watch`: who is told what happens; `stopping`: by
     which it is told that it is to stop; `pass_unkept`: what the store cannot keep passes unjudged, and is not refused.
     """
@@ -76,6 +83,8 @@ def create_app(
                 watching.upstream(upstream)
             app.state.gateways = gateways(seen, upstreams, names or Names(), unkept)
             app.state.callers = Callers(seen.store if seen else None)
+            models = Models({} if demo else upstreams, model)
+            app.state.house = House(models=models, country=country, language=language, demo=demo)
             app.state.metrics, app.state.stopping = watching.metrics, stops
             yield {"host": seen}
             await stops.left()
@@ -117,6 +126,7 @@ def create_app(
         Route("/c/{conversation}", page),
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
+        *ROUTES,
         *health.ROUTES,
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/messages", chat, methods=["POST"]),

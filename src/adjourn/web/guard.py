@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from adjourn.web.addresses import passes
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
-FORMS = frozenset({"/sign-in", "/sign-out"})
+FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+TAKEN: Mapping[str, Sequence[str]] = {
+    "/sign-in": [FORM],
+    "/sign-out": [FORM],
+    "/help-lines": [FORM],
+    "/settings": [FORM],
+    "/feedback": [FORM, JSON],
+}
 """Where a page's form is sent, which works without scripts. Everything else takes JSON."""
 
 HEADER_BYTES = 64 * 1024
@@ -50,10 +57,10 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > BODY_BYTES:
             return Refusal(413, "the body is larger than 64 MB")
-        needed = "application/x-www-form-urlencoded" if path in FORMS else "application/json"
+        needed = TAKEN.get(path, [JSON])
         typed = headers.get("content-type", "").split(";")[0].strip().lower()
-        if method == "POST" and typed != needed and not passes(path):
-            return Refusal(415, f"the content type must be {needed}")
+        if method == "POST" and typed not in needed and not passes(path):
+            return Refusal(415, f"the content type must be {' or '.join(needed)}")
         return None
 
     def cors(self, headers: Mapping[str, str]) -> dict[str, str]:
