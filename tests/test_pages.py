@@ -22,6 +22,9 @@ from adjourn.host.lines import load
 from adjourn.host.words import said
 from adjourn.store import Rating
 from adjourn.web.pages.feedback import REASONS
+from adjourn.web.pages.first import Offer
+from adjourn.web.pages.person import Person
+from adjourn.web.pages.render import fragment
 from tests.browser import chromium
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -551,3 +554,45 @@ def test_the_card_folds_to_a_link_that_stays_without_scripts(server: str, browse
         summary.focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading")).to_be_visible()
+
+
+def test_the_card_stands_well_in_a_page(server: str, browser: Browser) -> None:
+    for kind, width, dark in [
+        ("self", 390, False),
+        ("other", 1280, True),
+        ("danger", 320, True),
+        ("emergency", 390, True),
+    ]:
+        with opened(browser, width=width, dark=dark) as page:
+            page.goto(f"{server}/shortcuts")
+            put = """async (address) => {
+                document.querySelector("main").innerHTML = await (await fetch(address)).text();
+            }"""
+            page.evaluate(put, f"/help-lines/card?kind={kind}&zone=Europe/Rome")
+            expect(page.locator("main")).to_contain_text("02 2327 2327")
+            expect(page.locator("main")).to_contain_text("For Italy: that is a guess")
+            picture(page, f"card-{kind}-{width}-{'dark' if dark else 'light'}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            found = Axe().run(page, options={"rules": {"page-has-heading-one": {"enabled": False}}})
+            assert found.violations_count == 0, found.generate_report()
+
+
+# The first minutes
+
+
+@pytest.mark.parametrize("language", ["en", "it"])
+def test_an_empty_chat_offers_three_cards_and_calls_the_demo_a_script(
+    language: str, server: str, browser: Browser
+) -> None:
+    found = [Offer("connect_openai", 'ADJOURN_UPSTREAM_KEY="$OPENAI_API_KEY" adjourn serve --upstream ' + "x" * 40)]
+    html = fragment("first.html", Person(language=language), action="/", offers=found)
+    assert said(language)["first"]["script"].replace("'", "&#39;") in html
+    for width in (320, 390, 1280):
+        with opened(browser, width=width, dark=width == 390) as page:
+            page.goto(f"{server}/shortcuts")
+            page.evaluate("(html) => { document.querySelector('main').innerHTML = '<h1>Chat</h1>' + html; }", html)
+            expect(page.get_by_role("listitem")).to_have_count(3)
+            expect(page.locator("button.try").first).to_have_attribute("data-say", "This is a forbidden request.")
+            picture(page, f"first-{language}-{width}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert Axe().run(page).violations_count == 0

@@ -172,7 +172,7 @@ class MemoryStore:
         return {digest: policy for digest, (policy, _) in self._policies.items()}
 
     async def rules(self) -> Sequence[tuple[Policy, int | None]]:
-        return list(self._policies.values())
+        return sorted(self._policies.values(), key=lambda kept: (kept[1] is not None, kept[1] or 0))
 
     async def rebuild(self) -> int:
         for conversation, rows in self._events.items():

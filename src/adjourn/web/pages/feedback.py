@@ -17,7 +17,7 @@ from adjourn.store import Feedback, Owner, Rating
 from adjourn.web import headers
 from adjourn.web.gateway import RETRY_AFTER, refused
 from adjourn.web.pages.forms import body_of, form_of, only
-from adjourn.web.pages.render import SHOWN, host_of, looking, page
+from adjourn.web.pages.render import SHOWN, host_of, looking, notice, page
 from adjourn.wire import openai_chat
 
 TEXT_LENGTH = 10_000
@@ -70,7 +70,8 @@ async def feedback(request: Request) -> Response:
             return await _from_script(request)
         return await _from_form(request)
     except StoreError:
-        return page(request, "notice.html", looking(request), 503, notice="later")
+        texts = looking(request).words
+        return notice(request, 503, texts["feedback"]["title"], texts["pages"]["later"])
 
 
 async def _from_form(request: Request) -> Response:
@@ -154,7 +155,7 @@ def _form(
 ) -> Response:
     who = looking(request)
     if subject is None:
-        return page(request, "notice.html", who, 404, notice="no_chat")
+        return notice(request, 404, who.words["feedback"]["title"], who.words["feedback"]["no_chat"])
     return page(
         request,
         "feedback.html",

@@ -90,3 +90,8 @@ def page(
     html = fragment(template, person, scripts=scripts, chat=came, **values)
     more = {"Content-Language": person.language, "Vary": "Cookie, Accept-Language"}
     return HTMLResponse(html, status, SHOWN | more)
+
+
+def notice(request: Request, status: int, title: str, text: str) -> Response:
+    """Return a page that says one thing only."""
+    return page(request, "notice.html", looking(request), status, title=title, text=text)

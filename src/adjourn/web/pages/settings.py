@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlencode
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -12,7 +13,7 @@ from adjourn.host.lines import known_countries
 from adjourn.host.words import languages
 from adjourn.web.pages.forms import form_of, only
 from adjourn.web.pages.person import COUNTRY, LANGUAGE, MODEL, THEME, Person, Theme, choose
-from adjourn.web.pages.render import IDENT, house, looking, page
+from adjourn.web.pages.render import IDENT, fragment, house, looking, page
 
 SETTINGS = "/settings"
 
@@ -36,8 +37,13 @@ async def settings(request: Request) -> Response:
 
 
 async def shortcuts(request: Request) -> Response:
-    """Answer `GET /shortcuts`: the sheet as a page of its own; `shortcuts.html` is the piece of a page."""
+    """Answer `GET /shortcuts`: the sheet as a page of its own; for whoever has no scripts."""
     return page(request, "shortcuts_page.html", looking(request), shortcuts=SHORTCUTS)
+
+
+def shortcut_sheet(request: Request) -> Markup:
+    """Return the sheet as a piece of a page."""
+    return fragment("shortcuts.html", looking(request), shortcuts=SHORTCUTS)
 
 
 async def _shown(
