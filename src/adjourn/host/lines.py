@@ -119,6 +119,12 @@ def checked_on() -> date:
     return min(line.checked_on for line in load())
 
 
+def country_code(written: str) -> str:
+    """Return a country's two letters as ISO 3166 has them, from what people write."""
+    code = written.strip().upper()
+    return "GB" if code == "UK" else code
+
+
 def support(kind: str | None, country: str | None, now: datetime) -> dict[str, Any]:
     """Return what a person at risk is shown (WIRE, the object `support`), for their country at this time.
 
@@ -128,7 +134,7 @@ def support(kind: str | None, country: str | None, now: datetime) -> dict[str, A
     if now.tzinfo is None:
         raise CallerError("now: a time with its time zone is needed, or nobody can say whether a line is open")
     risk = RiskKind(kind or RiskKind.SELF)
-    where = {"UK": "GB"}.get(code := (country or "").strip().upper(), code)
+    where = country_code(country or "")
     lines, emergency, danger = _known()
     shown = [
         {

@@ -80,7 +80,7 @@ class Callers:
         if key is not None and key.opens:
             scope[headers.CALLER] = f"own:{key.id}{browser}"
             return None
-        if path in PAGES or path.startswith("/c/"):
+        if scope["method"] == "GET" and (path in PAGES or path.startswith("/c/")):
             return RedirectResponse(SIGN_IN, 303, {"Cache-Control": "no-store"})
         says = f"the key {key.id} was revoked; {ASK}" if key else NO_SUCH_KEY if sent else NONE_SENT
         return refused(wire_of(scope), 401, says, CHALLENGE)

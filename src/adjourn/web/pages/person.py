@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adjourn.host.country import ELSEWHERE, country_of
-from adjourn.host.lines import known_countries
+from adjourn.host.lines import country_code, known_countries
 from adjourn.host.words import DEFAULT, languages, said
 
 YEAR_SECONDS = 365 * 24 * 3600
@@ -57,7 +57,7 @@ class Person:
         if self.country:
             return self.country, Whence.CHOSEN
         if operator:
-            return operator, Whence.OPERATOR
+            return country_code(operator), Whence.OPERATOR
         guessed = country_of(zone) if zone else None
         return guessed, Whence.ZONE if guessed else Whence.UNKNOWN
 
