@@ -27,10 +27,11 @@ from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.headers import Names, fields
 from adjourn.web.manners import differ, manner
-from adjourn.web.page import HERE, chat_page
+from adjourn.web.page import chat_page
 from adjourn.web.pages.models import Models
 from adjourn.web.pages.render import House
 from adjourn.web.pages.routes import ROUTES
+from adjourn.web.safe import HERE
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched

@@ -2,7 +2,6 @@
 
 import secrets
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -16,23 +15,8 @@ from adjourn.host import Host
 from adjourn.host.words import words
 from adjourn.store.export import export, exported_time
 from adjourn.web import headers
+from adjourn.web.safe import HERE, SAFE
 
-HERE = Path(__file__).parent
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-"""The page's Content-Security-Policy: nothing from elsewhere, and no script in the page itself."""
-
-SAFE = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 YEAR_SECONDS = 365 * 24 * 3600
 
 

@@ -44,11 +44,25 @@ def lines_for(person: Person, kind: RiskKind, *, operator: str | None, zone: str
     return Shown(kind, country, where, whence, found["emergency"], lines)
 
 
-def card(request: Request, kind: RiskKind, *, closed: bool = False, zone: str | None = None) -> Markup:
-    """Return the card that a chat shows; `closed`: it says nothing of going on here, which would not be so."""
+def card(
+    request: Request,
+    kind: RiskKind,
+    *,
+    sign: str = "",
+    folded: bool = False,
+    closed: bool = False,
+    zone: str | None = None,
+) -> Markup:
+    """Return the card that a chat shows.
+
+    `sign`: the sign of risk for which it is shown, by which a page tells its cards apart. `folded`: the person hid it.
+    `closed`: it says nothing of going on here, which would not be so.
+    """
     who = looking(request)
     shown = lines_for(who, kind, operator=house(request).country, zone=zone)
-    return fragment("card.html", who, shown=shown, closed=closed, directory=DIRECTORY)
+    return fragment(
+        "lines_card.html", who, shown=shown, sign=sign or kind.value, folded=folded, closed=closed, directory=DIRECTORY
+    )
 
 
 async def help_lines(request: Request) -> Response:

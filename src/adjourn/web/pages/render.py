@@ -13,15 +13,11 @@ from starlette.responses import HTMLResponse, Response
 
 from adjourn.host import Host
 from adjourn.host.words import DEFAULT
-from adjourn.web.page import HERE, SAFE
 from adjourn.web.pages.models import Models
 from adjourn.web.pages.person import Person, person
+from adjourn.web.safe import HERE, SAFE
 
-SHOWN = {**SAFE, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
-"""With `no-referrer` a browser says `Origin: null` for a form (https://fetch.spec.whatwg.org/#append-a-request-origin-header),
-and the guard would refuse our own."""
-
-
+SHOWN = {**SAFE, "Cache-Control": "no-store"}
 IDENT = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
