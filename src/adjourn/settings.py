@@ -40,6 +40,7 @@ SETTINGS: Mapping[str, str] = {
     "anthropic-upstream-key": "the key for that API, sent in place of the client's",
     "model": "the model that the chat page asks for",
     "country": "where the people are (two letters), for help lines",
+    "language": "what the pages speak where a browser asks for no language that there is",
     "allow-host": "a further name of this server, as clients write it",
     "allow-origin": "a further site whose pages may use this server",
     "expose-stage": "tell a client that sends Adjourn-Details: 1 the stage of its conversation on every turn",

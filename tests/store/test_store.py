@@ -471,6 +471,13 @@ async def test_a_line_of_the_list_says_what_became_of_the_conversation(store: St
     assert kept[0] == line
 
 
+async def test_rules_are_told_in_the_order_in_which_they_came_into_use(store: Store) -> None:
+    old, first, second = (Policy(revision=name) for name in ("old", "first", "second"))
+    for policy, at in [(second, 9), (first, 5), (old, None), (first, 12), (second, 3)]:
+        await store.keep(policy, at)
+    assert await store.rules() == [(old, None), (first, 5), (second, 9)]
+
+
 async def test_policies_are_kept_by_their_digests_and_once(store: Store) -> None:
     exact = Policy(revision="whole numbers", idle_reset=12, rollout={"enforce": 1})
     for policy in (*POLICIES, *POLICIES, exact):

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from adjourn.core.machine import Mode
+from adjourn.host.words import DEFAULT, languages
 from adjourn.settings import NEVER, SETTINGS, default_database
 from adjourn.store import BUSY_SECONDS
 from adjourn.upstream.client import CONNECT_SECONDS, FORK_SECONDS, READ_SECONDS
@@ -62,6 +63,7 @@ SERVED = (
     setting("anthropic-upstream-key"),
     setting("model", default=""),
     setting("country"),
+    setting("language", type=click.Choice(list(languages())), default=DEFAULT, show_default=True),
     setting("allow-host", multiple=True),
     setting("allow-origin", multiple=True),
     setting("expose-stage", is_flag=True),

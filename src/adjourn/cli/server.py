@@ -34,6 +34,7 @@ def _serving(file: SettingsFile, *, db: str, policy: Path | None, mode: str | No
         anthropic_key=options["anthropic_upstream_key"],
         model=options["model"],
         country=options["country"],
+        language=options["language"],
         hosts=options["allow_host"],
         origins=options["allow_origin"],
         expose_stage=options["expose_stage"],

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from adjourn.core.tree import Tree
 from adjourn.store import Store
 from adjourn.store.erase import erase
 from adjourn.store.export import export, exported_time, markdown
+from adjourn.store.feedback import feedback_csv, feedback_lines
 from adjourn.store.verify import verify
 
 
@@ -150,10 +150,17 @@ def feedback_group() -> None:
 
 @feedback_group.command("export")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only what came since (UTC).")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @db_option
-def feedback_export(since: datetime | None, db: str) -> None:
-    """Write what people said through the API, a line of JSON each, in the order in which it came."""
+def feedback_export(since: datetime | None, form: str, db: str) -> None:
+    """Write what people said on the page and through the API, in the order in which it came.
+
+    jsonl: a line of JSON each. csv: a table with a head; what a spreadsheet would take for a formula
+    gets an apostrophe.
+    """
     start = round(since.replace(tzinfo=UTC).timestamp() * 1000) if since else 0
-    for said in with_store(db, lambda store: store.feedback(since=start)):
-        line = {**asdict(said), "at": exported_time(said.at)}
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    found = with_store(db, lambda store: store.feedback(since=start))
+    if form == "csv":
+        sys.stdout.write(feedback_csv(found))
+    else:
+        sys.stdout.buffer.writelines(feedback_lines(found))

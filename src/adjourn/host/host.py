@@ -72,7 +72,7 @@ class Host:
         rules, store = policy or Policy(), open_store(url, busy_seconds=busy_seconds)
         asked = witnesses or Witnesses()
         try:
-            await store.keep(rules)
+            await store.keep(rules, time.time_ns() // 1_000_000)
             secret = await store.secret("lookups")
             yield cls(
                 store=store,

@@ -6,7 +6,7 @@ shown.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
@@ -109,6 +109,23 @@ def load() -> tuple[Line, ...]:
     return _known()[0]
 
 
+def known_countries() -> Sequence[str]:
+    """Return the countries of which a line or an emergency number is known, by their two letters."""
+    lines, emergency, _ = _known()
+    return sorted({line.country for line in lines} | emergency.keys())
+
+
+def checked_on() -> date:
+    """Return the day on which the entries were checked that were checked longest ago."""
+    return min(line.checked_on for line in load())
+
+
+def country_code(written: str) -> str:
+    """Return a country's two letters as ISO 3166 has them, from what people write."""
+    code = written.strip().upper()
+    return "GB" if code == "UK" else code
+
+
 def support(kind: str | None, country: str | None, now: datetime) -> dict[str, Any]:
     """Return what a person at risk is shown (WIRE, the object `support`), for their country at this time.
 
@@ -118,7 +135,7 @@ def support(kind: str | None, country: str | None, now: datetime) -> dict[str, A
     if now.tzinfo is None:
         raise CallerError("now: a time with its time zone is needed, or nobody can say whether a line is open")
     risk = RiskKind(kind or RiskKind.SELF)
-    where = {"UK": "GB"}.get(code := (country or "").strip().upper(), code)
+    where = country_code(country or "")
     lines, emergency, danger = _known()
     shown = [
         {

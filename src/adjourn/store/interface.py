@@ -322,12 +322,19 @@ class Store(Protocol):
         """
         ...
 
-    async def keep(self, policy: Policy) -> None:
-        """Keep a policy whole, so that whatever is decided under its digest can be decided again."""
+    async def keep(self, policy: Policy, at: int | None = None) -> None:
+        """Keep a policy whole, so that whatever is decided under its digest can be decided again.
+
+        `at`: when it came into use, in Unix milliseconds; of one that is kept already, the first time stays.
+        """
         ...
 
     async def policies(self) -> Mapping[str, Policy]:
         """Return the policies that are kept, by digest; one that no longer has its digest is left out."""
+        ...
+
+    async def rules(self) -> Sequence[tuple[Policy, int | None]]:
+        """Return the same policies in the order in which they came into use, each with the time if it is known."""
         ...
 
     async def rebuild(self) -> int:

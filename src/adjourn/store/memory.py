@@ -35,7 +35,7 @@ class MemoryStore:
         self._kept: dict[str, Kept] = {}
         self._events: dict[str, list[Recorded]] = {}
         self._texts: dict[str, dict[str, Sealed]] = {}
-        self._policies: dict[str, Policy] = {}
+        self._policies: dict[str, tuple[Policy, int | None]] = {}
         self._lookups: dict[bytes, list[Lookup]] = {}  # by either digest
         self._secrets: dict[str, bytes] = {}
         self._feedback: list[Feedback] = []
@@ -217,11 +217,14 @@ class MemoryStore:
         self._keys[digest] = key = revoked(self._keys.get(digest), ident, at)
         return key
 
-    async def keep(self, policy: Policy) -> None:
-        self._policies[policy.digest] = policy
+    async def keep(self, policy: Policy, at: int | None = None) -> None:
+        self._policies.setdefault(policy.digest, (policy, at))
 
     async def policies(self) -> Mapping[str, Policy]:
-        return dict(self._policies)
+        return {digest: policy for digest, (policy, _) in self._policies.items()}
+
+    async def rules(self) -> Sequence[tuple[Policy, int | None]]:
+        return sorted(self._policies.values(), key=lambda kept: (kept[1] is not None, kept[1] or 0))
 
     async def rebuild(self) -> int:
         for conversation, rows in self._events.items():

@@ -201,15 +201,19 @@ class SqliteStore:
         key: Key = await self._in_turn(partial(_revoke_key, ident=ident, at=at))
         return key
 
-    async def keep(self, policy: Policy) -> None:
-        row = (policy.digest, codec.encode_policy(policy))
-        await self._in_turn(lambda database: database.execute("INSERT OR IGNORE INTO policies VALUES (?, ?)", row))
+    async def keep(self, policy: Policy, at: int | None = None) -> None:
+        row = (policy.digest, codec.encode_policy(policy), at)
+        await self._in_turn(
+            lambda database: database.execute("INSERT OR IGNORE INTO policies (digest, body, at) VALUES (?, ?, ?)", row)
+        )
 
     async def policies(self) -> Mapping[str, Policy]:
-        query = "SELECT digest, body FROM policies"
-        rows = await self._reading(lambda database: database.execute(query).fetchall())
-        found = {digest: codec.decode_policy(digest, body) for digest, body in rows}
-        return {digest: policy for digest, policy in found.items() if policy is not None}
+        return {policy.digest: policy for policy, _ in await self.rules()}
+
+    async def rules(self) -> Sequence[tuple[Policy, int | None]]:
+        rows = await self._rows("SELECT digest, body, at FROM policies ORDER BY at NULLS FIRST, digest")
+        found = [(codec.decode_policy(digest, body), at) for digest, body, at in rows]
+        return [(policy, at) for policy, at in found if policy is not None]
 
     async def rebuild(self) -> int:
         count: int = await self._in_turn(_rebuild)

@@ -17,6 +17,12 @@ WIRES = {"chat": openai_chat.NAME, "messages": anthropic.NAME, "responses": "ope
 
 ADDRESSES = (
     "/",
+    "/about/closing",
+    "/feedback",
+    "/help-lines",
+    "/help-lines/card",
+    "/settings",
+    "/shortcuts",
     "/healthz",
     "/readyz",
     "/metrics",

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
 from adjourn.host import Host, Manner
+from adjourn.host.words import DEFAULT
 from adjourn.signals import Detectors
 from adjourn.upstream.choice import Named, chosen
 from adjourn.upstream.client import Upstream
@@ -25,12 +26,16 @@ from adjourn.web import chats, health
 from adjourn.web.addresses import passes, wire_of
 from adjourn.web.callers import Callers, admitted
 from adjourn.web.chat.answers import Answers
-from adjourn.web.chat.page import HERE, Chats
+from adjourn.web.chat.page import Chats
 from adjourn.web.chat.routes import ROUTES
 from adjourn.web.gateway import Gateway, refused
 from adjourn.web.guard import Guard
 from adjourn.web.headers import Names, fields
 from adjourn.web.manners import differ, manner
+from adjourn.web.pages.models import Models
+from adjourn.web.pages.render import House
+from adjourn.web.pages.routes import ROUTES as PAGES
+from adjourn.web.safe import HERE
 from adjourn.web.sign_in import sign_in_page, sign_out
 from adjourn.web.stopping import Stopping, stoppable
 from adjourn.web.watch import Watch, own_fault, watched
@@ -58,6 +63,8 @@ def create_app(
     *,
     model: str = "",
     demo: bool = False,
+    country: str | None = None,
+    language: str = DEFAULT,
     names: Names | None = None,
     watch: Watch | None = None,
     stopping: Stopping | None = None,
@@ -66,6 +73,7 @@ def create_app(
     """Return the server.
 
     `opened` gives the host (none in mode off), and the upstreams in the operator's order, for as long as it runs.
+    `model`, `demo`, `country`, `language`: what the pages say of the model and of where the people are.
     `names`: of the headers that tell of chats and side requests. `watch`: who is told what happens; `stopping`: by
     which it is told that it is to stop; `pass_unkept`: what the store cannot keep passes unjudged, and is not refused.
     """
@@ -80,6 +88,8 @@ def create_app(
                 watching.upstream(upstream)
             app.state.gateways = gateways(seen, upstreams, names or Names(), unkept)
             app.state.callers = Callers(seen.store if seen else None)
+            models = Models({} if demo else upstreams, model)
+            app.state.house = House(models=models, country=country, language=language, demo=demo)
             app.state.metrics, app.state.stopping = watching.metrics, stops
             async with _chatting(app, seen, upstreams, model=model, demo=demo):
                 yield {"host": seen}
@@ -119,6 +129,7 @@ def create_app(
         Route("/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/sign-out", sign_out, methods=["POST"]),
         *chats.ROUTES,
+        *PAGES,
         *health.ROUTES,
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/messages", chat, methods=["POST"]),

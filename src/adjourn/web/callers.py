@@ -22,8 +22,11 @@ from adjourn.web.addresses import wire_of
 from adjourn.web.gateway import RETRY_AFTER, refused
 
 SIGN_IN = "/sign-in"
-OPEN = frozenset({"/about", "/healthz", "/readyz", SIGN_IN, "/sign-out"})
+OPEN = frozenset({"/about/closing", "/help-lines", "/help-lines/card", "/healthz", "/readyz", SIGN_IN, "/sign-out"})
 """What is answered without a key, beside what stands below `/static/`; a new address needs a key unless it is here."""
+
+PAGES = frozenset({"/", "/settings", "/feedback", "/shortcuts"})
+"""What people open: without a key they are led to where they can give it, as below `/c/`."""
 
 LOOK_SECONDS = 1.0
 """How often a server without keys looks whether it has some now."""
@@ -77,7 +80,7 @@ class Callers:
         if key is not None and key.opens:
             scope[headers.CALLER] = f"own:{key.id}{browser}"
             return None
-        if path == "/" or path.startswith("/c/"):
+        if scope["method"] == "GET" and (path in PAGES or path.startswith("/c/")):
             return RedirectResponse(SIGN_IN, 303, {"Cache-Control": "no-store"})
         says = f"the key {key.id} was revoked; {ASK}" if key else NO_SUCH_KEY if sent else NONE_SENT
         return refused(wire_of(scope), 401, says, CHALLENGE)

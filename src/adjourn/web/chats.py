@@ -23,10 +23,12 @@ from adjourn.store import TEMPORARY, Chat, Titled, has_list
 from adjourn.store.chats import UNDO_MS
 from adjourn.store.export import export, for_person, markdown
 from adjourn.web import headers
+from adjourn.web.chat.forms import know_again
+from adjourn.web.chat.page import template
 from adjourn.web.gateway import NOT_KEPT, RETRY_AFTER
 from adjourn.web.guard import FORM
 from adjourn.web.listing import line_of, listing, rendered
-from adjourn.web.page import SAFE, know_again, template
+from adjourn.web.safe import SAFE
 from adjourn.web.titles import PERSONS_LENGTH, cleaned
 
 BODY_BYTES = 16 * 1024

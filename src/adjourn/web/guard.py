@@ -15,6 +15,9 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 TAKEN: Mapping[str, tuple[str, ...]] = {
     "/sign-in": (FORM,),
     "/sign-out": (FORM,),
+    "/help-lines": (FORM,),
+    "/settings": (FORM,),
+    "/feedback": (FORM, JSON),
     "/chat/": (FORM,),
     "/chats/": (FORM, JSON),
 }

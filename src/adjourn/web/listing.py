@@ -14,7 +14,7 @@ from adjourn.host.words import words
 from adjourn.store import Below, Chat, has_list
 from adjourn.store.chats import UNDO_MS
 from adjourn.web import headers
-from adjourn.web.page import template
+from adjourn.web.chat.page import template
 from adjourn.web.titles import LENGTH, shortened
 
 LINES = 30

@@ -18,6 +18,7 @@ from adjourn.core.errors import CallerError
 from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
 from adjourn.host import Host, Witnesses
+from adjourn.host.words import DEFAULT
 from adjourn.signals import Detectors
 from adjourn.signals.lexical import Lexical
 from adjourn.store import BUSY_SECONDS, Store, open_store
@@ -55,10 +56,10 @@ class Serving:
 
     `upstreams`: those that the settings file names; or `upstream`, `anthropic_upstream`: the addresses of models that
     speak Chat Completions and Anthropic Messages, one each. With none of them, the demo assistant speaks both.
-    `keep_ms`: how long conversations are kept, in milliseconds; None: until somebody erases them. `busy_seconds`: how
-    long a write waits for another process's; `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`:
-    a key of `log.LEVELS`; `on_store_failure`: one of `ON_STORE_FAILURE`. `witnesses`: those elsewhere that are asked
-    besides.
+    `country`, `language`: of the people, where nothing else says it. `keep_ms`: how long conversations are kept, in
+    milliseconds; None: until somebody erases them. `busy_seconds`: how long a write waits for another process's;
+    `stop_seconds`: how long, at a stop, what runs is waited for; `log_level`: a key of `log.LEVELS`;
+    `on_store_failure`: one of `ON_STORE_FAILURE`. `witnesses`: those elsewhere that are asked besides.
     """
 
     db: str
@@ -72,6 +73,7 @@ class Serving:
     anthropic_key: str | None = None
     model: str = ""
     country: str | None = None
+    language: str = DEFAULT
     hosts: Sequence[str] = ()
     origins: Sequence[str] = ()
     expose_stage: bool = False
@@ -188,6 +190,8 @@ def application(serving: Serving, stopping: Stopping | None = None) -> ASGIApp:
         guard,
         model=model,
         demo=serving.demo,
+        country=serving.country,
+        language=serving.language,
         names=names,
         watch=watch,
         stopping=stopping,

@@ -5,22 +5,18 @@ The browser keeps the key itself, in a cookie that no script can read and that n
 either, and there is no second secret that would have to be kept and revoked beside it.
 """
 
-from urllib.parse import parse_qs
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-
-from adjourn.core.errors import StoreError
-from adjourn.host.words import words
+from adjourn.core.errors import CallerError, StoreError
 from adjourn.web import headers
 from adjourn.web.callers import SIGN_IN, Callers
 from adjourn.web.chat.forms import know_again
-from adjourn.web.chat.page import SAFE, template
+from adjourn.web.pages.forms import form_of, only
+from adjourn.web.pages.render import looking, page
 
 FORM_BYTES = 4096
 MONTH_SECONDS = 30 * 24 * 3600
-
-SHOWN = {**SAFE, "Cache-Control": "no-store"}
 
 
 async def sign_in_page(request: Request, callers: Callers) -> Response:
@@ -29,13 +25,13 @@ async def sign_in_page(request: Request, callers: Callers) -> Response:
         if not await callers.keyed():
             return RedirectResponse("/", 303)
         if request.method != "POST":
-            return _form(200)
+            return _form(request, 200)
         secret = await _key_of_form(request)
         key = await callers.key(secret)
     except StoreError:
-        return _form(503, "sign_in_later")
+        return _form(request, 503, "sign_in_later")
     if key is None or not key.opens:
-        return _form(422, "sign_in_wrong")
+        return _form(request, 422, "sign_in_wrong")
     answer = RedirectResponse("/", 303)
     know_again(answer, request)
     https = request.url.scheme == "https"
@@ -52,17 +48,11 @@ async def sign_out(_: Request) -> Response:
 
 async def _key_of_form(request: Request) -> str:
     """Return what the form says; nothing for one that is larger than any key."""
-    body = b""
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > FORM_BYTES:
-                return ""
-    except ClientDisconnect:
+        return only(await form_of(request, FORM_BYTES), "key")
+    except CallerError:
         return ""
-    return parse_qs(body.decode("latin-1")).get("key", [""])[0].strip()
 
 
-def _form(status: int, trouble: str | None = None) -> Response:
-    text = template("sign_in.html").render(words=words(), trouble=trouble)
-    return HTMLResponse(text, status, SHOWN)
+def _form(request: Request, status: int, trouble: str | None = None) -> Response:
+    return page(request, "sign_in.html", looking(request), status, trouble=trouble)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from html import escape
-from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
@@ -25,26 +24,7 @@ from adjourn.web.chat.answers import Answers, State
 from adjourn.web.chat.forms import FENCE, browser_of, know_again, token
 from adjourn.web.chat.view import Message, View, seen
 from adjourn.web.gateway import Gateway
-
-HERE = Path(__file__).parent.parent
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-"""The page's Content-Security-Policy: nothing from elsewhere, and no script in the page itself."""
-
-SAFE = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
-"""With `no-referrer` a browser says `Origin: null` for a form (https://fetch.spec.whatwg.org/#append-a-request-origin-header),
-and the guard would refuse our own."""
+from adjourn.web.safe import HERE, SAFE
 
 FOLDED = "adjourn_folded"
 """The cookie in which a browser says which cards the person has put away."""

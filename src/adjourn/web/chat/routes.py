@@ -19,8 +19,9 @@ from adjourn.web import headers
 from adjourn.web.chat.answers import Running
 from adjourn.web.chat.changes import changes
 from adjourn.web.chat.forms import Form, form_of, is_ours
-from adjourn.web.chat.page import SAFE, Chats, chat_page
+from adjourn.web.chat.page import Chats, chat_page
 from adjourn.web.chat.view import View
+from adjourn.web.safe import SAFE
 from adjourn.web.streaming import Stream
 from adjourn.wire.request import USER
 from adjourn.wire.sse import event_of
