@@ -14,6 +14,7 @@ import msgspec
 from adjourn.cli.options import served
 from adjourn.core.machine import Mode
 from adjourn.settings import HOUR_MS, SettingsFile, load_policy, retention_ms
+from adjourn.signals.encoder import fault
 from adjourn.upstream.choice import Named
 from adjourn.upstream.client import Timeouts
 from adjourn.version import __version__
@@ -113,6 +114,9 @@ def start_lines(serving: Serving, address: str) -> Iterator[str]:
     if off:
         yield "  database  none: in mode off everything passes, and nothing is kept"
         return
+    if (missing := fault()) is not None:
+        yield f"  WITHOUT THE ENCODER: {missing}."
+        yield "            Signs of risk are missed more often. See docs/model-card.md."
     for witness in serving.witnesses:
         yield f"  witness   {witness.url}  {witness.name}, {witness.kind}: what people write is sent there"
     yield f"  database  {serving.db}"

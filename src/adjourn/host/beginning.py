@@ -199,8 +199,7 @@ class Beginning:
         return told
 
     def _read(self, said: Element) -> Reading:
-        read = self.host.detectors.user if said.role == USER else self.host.detectors.assistant
-        return read(said.text)
+        return self.host.detectors.told(said.text, user=said.role == USER)
 
     def _received(self, facts: Facts, known: Sequence[str | None]) -> Facts:
         """Return these facts, and those that take the message, or refuse it."""

@@ -41,12 +41,20 @@ LONG = 8_192
 
 
 class Detectors:
-    """Reads a text with every detector. One that raises adds nothing, and is named in `Reading.failed`."""
+    """Reads a text with every detector. One that raises adds nothing, and is named in `Reading.failed`.
+
+    `quick`: those that read what is told of earlier messages.
+    """
 
     def __init__(
-        self, detectors: Sequence[Detector], thresholds: Mapping[str, Mapping[str, float]] | None = None
+        self,
+        detectors: Sequence[Detector],
+        thresholds: Mapping[str, Mapping[str, float]] | None = None,
+        *,
+        quick: "Detectors | None" = None,
     ) -> None:
         self._detectors = tuple(detectors)
+        self._quick = quick
         self._thresholds = _merged(thresholds or {})
         self._version: str | None = None
         self._nothing: Reading | None = None
@@ -68,6 +76,14 @@ class Detectors:
     def assistant(self, text: str) -> Reading:
         """Read an assistant's message."""
         return self._once(b"assistant", text, lambda one: one.assistant(text))
+
+    def told(self, text: str, *, user: bool) -> Reading:
+        """Read a message of which a client tells that it was said: by the quick detectors, if there are such.
+
+        A whole history may be told at once, and is no evidence but for risk.
+        """
+        quick = self._quick or self
+        return quick.user(text) if user else quick.assistant(text)
 
     async def heard(self, said: str) -> Reading:
         """Read an assistant's message as `assistant` does; nobody else waits for a long one."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -38,21 +39,24 @@ class Encoder:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._remembered: OrderedDict[bytes, Vector] = OrderedDict()
+        self._lock = Lock()  # long texts are read in threads
 
     def encode(self, texts: Sequence[str]) -> list[Vector]:
         """Return the vector of each text. Nothing is remembered of its words but their digest."""
         keys = [hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest() for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._remembered}
-        found = {key: self._remembered[key] for key in keys if key not in missing}
+        with self._lock:
+            found = {key: self._remembered[key] for key in keys if key in self._remembered}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
             readable = [text.encode(errors="replace").decode() for text in missing.values()]
             vectors = np.asarray(self._model.encode(readable), dtype=np.float32)
             found |= zip(missing, vectors, strict=True)
-        for key, vector in found.items():
-            self._remembered[key] = vector
-            self._remembered.move_to_end(key)
-        while len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
+        with self._lock:
+            for key, vector in found.items():
+                self._remembered[key] = vector
+                self._remembered.move_to_end(key)
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
         return [found[key] for key in keys]
 
 

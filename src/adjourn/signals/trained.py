@@ -61,5 +61,20 @@ def _told(scores: dict[str, float]) -> dict[str, float]:
 @cache
 def trained() -> Trained:
     """Return the trained detectors with the weights that came with this version, read once."""
-    version = blake2b(WEIGHTS.read_bytes(), digest_size=4).hexdigest()
-    return Trained(Heads.read(), encoder(), version)
+    return Trained(_heads(), encoder(), _version())
+
+
+@cache
+def trained_quick() -> Trained:
+    """Return the same without the encoder, for what must be read in a fraction of the time."""
+    return Trained(_heads(), None, _version())
+
+
+@cache
+def _heads() -> Heads:
+    return Heads.read()
+
+
+@cache
+def _version() -> str:
+    return blake2b(WEIGHTS.read_bytes(), digest_size=4).hexdigest()

@@ -19,8 +19,7 @@ from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
 from adjourn.host import Host, Witnesses
 from adjourn.host.words import DEFAULT
-from adjourn.signals import Detectors
-from adjourn.signals.lexical import Lexical
+from adjourn.signals import Detectors, local
 from adjourn.store import BUSY_SECONDS, Store, open_store
 from adjourn.store.erase import forget, retain
 from adjourn.upstream.choice import WIRES, Named, checked_url
@@ -219,8 +218,7 @@ def detectors(serving: Serving) -> Detectors:
 
     Raises CallerError if one cannot read at all: every message would be blind, and nothing could ever be closed.
     """
-    stand_ins = [StandIns()] if serving.demo else []
-    found = Detectors([Lexical(), *stand_ins], serving.policy.thresholds)
+    found = local(serving.policy.thresholds, [StandIns()] if serving.demo else [])
     failed = found.user("Hello").failed + found.assistant("Hello").failed
     if failed:
         raise CallerError(f"these detectors cannot read: {', '.join(dict.fromkeys(failed))}")

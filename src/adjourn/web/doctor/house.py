@@ -8,6 +8,7 @@ from pathlib import Path
 from adjourn.core.errors import AdjournError, CallerError
 from adjourn.core.machine import Mode
 from adjourn.host import lines
+from adjourn.signals.encoder import fault
 from adjourn.store import Store, open_store
 from adjourn.web.doctor.finding import Finding, State
 from adjourn.web.serve import Serving, address_refusal, detectors
@@ -40,6 +41,9 @@ def _detectors(serving: Serving) -> Finding:
         found = detectors(serving)
     except CallerError as error:
         return Finding("detectors", State.BAD, f"{error}: nothing could ever be closed")
+    missing = fault()
+    if missing is not None:
+        return Finding("detectors", State.DOUBT, f"{found.version} can read, but worse: {missing}")
     return Finding("detectors", State.GOOD, f"{found.version} can read")
 
 
