@@ -52,7 +52,7 @@ class Seen:
 def seen(rows: Sequence[Row], features: Sequence[Features], columns: int) -> Seen:
     """Return the rows with their features."""
     bags = [one.sparse for one in features]
-    values = [np.full(len(bag), 1 / np.sqrt(max(1, np.count_nonzero(bag < BUCKETS)))) for bag in bags]
+    values = [np.full(len(bag), 1 / np.sqrt(max(1, int(np.count_nonzero(bag < BUCKETS))))) for bag in bags]
     starts = np.cumsum([0, *map(len, bags)])
     indices = np.concatenate(bags).astype(np.int64)
     sparse = csr_matrix((np.concatenate(values), indices, starts), shape=(len(rows), columns))
@@ -96,7 +96,8 @@ def regression(sparse: csr_matrix, truth: npt.NDArray[np.bool_], weights: Array)
 
 
 def said_by(made: Sequence[Network], dense: Array) -> Array:
-    return np.mean([network.logits(dense) for network in made], axis=0)
+    """Return what the networks say of each row: the mean of their logits."""
+    return np.asarray(np.mean([network.logits(dense) for network in made], axis=0))
 
 
 def head(label: str, data: Seen, rule: Mapping[str, Any]) -> tuple[Head, Array]:
