@@ -165,7 +165,7 @@ def threshold(rows: Sequence[Row], truth: npt.NDArray[np.bool_], said: Array, ru
 def classes(data: Seen, names: Sequence[str], label: str) -> tuple[Array, Array]:
     """Train which of several a row is; return weights (dense and pieces joined) and biases."""
     index = np.flatnonzero([row.labels.get(label) in names for row in data.rows])
-    which = np.array([names.index(data.rows[place].labels[label]) for place in index])
+    which = np.array([names.index(data.rows[int(place)].labels[label]) for place in index])
     made = []
     for number in range(len(names)):
         dense = LogisticRegression(C=CLASS_C, class_weight="balanced", max_iter=500)
@@ -183,7 +183,7 @@ def user_features(rows: Sequence[Row], heads: Heads, model: Encoder) -> list[Fea
 def train(rows: Sequence[Row], model: Encoder) -> tuple[Heads, dict[str, tuple[Seen, Array]]]:
     """Train all heads; return them, and what each says of rows whose voices it has not seen."""
     rules = tomllib.loads((HERE / "thresholds.toml").read_text(encoding="utf-8"))
-    heads, unseen = Heads.none(), {}
+    heads, unseen = Heads.none(), dict[str, tuple[Seen, Array]]()
     said = [row for row in rows if row.role == "assistant"]
     asked = [row for row in rows if row.role == "user"]
     data = seen(said, [Trained(heads, model).assistant_features(row.text) for row in said], BUCKETS)
