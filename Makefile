@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: test serve check docs picture bench bench-others soak clean
+.PHONY: test serve check docs picture train bench bench-others soak clean
 .DEFAULT_GOAL := serve
 
 $(READY): pyproject.toml constraints.txt
@@ -33,6 +33,10 @@ docs: $(READY)
 # The picture in the README, from the running page.
 picture: $(READY)
 	$(BIN)/python docs/picture.py
+
+# The weights of the trained detectors, from the rows in training/ and the public files in ADJOURN_PUBLIC_DATA.
+train: $(READY)
+	$(BIN)/python -m training.train
 
 bench: $(READY)
 	$(BIN)/python -m bench.turns

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from adjourn.core.reading import Flag, RiskKind
-from adjourn.signals import Message, local
+from adjourn.signals import Detectors, Lexical, Message
 
-DETECTORS = local()
+DETECTORS = Detectors([Lexical()])
 
 
 def of_user(text: str, before: Sequence[Message] = ()) -> frozenset[Flag]:

@@ -52,7 +52,7 @@ class Seen:
 def seen(rows: Sequence[Row], features: Sequence[Features], columns: int) -> Seen:
     """Return the rows with their features."""
     bags = [one.sparse for one in features]
-    values = [np.full(len(bag), 1 / np.sqrt(max(1, np.count_nonzero(bag < BUCKETS)))) for bag in bags]
+    values = [np.full(len(bag), 1 / np.sqrt(max(1, int(np.count_nonzero(bag < BUCKETS))))) for bag in bags]
     starts = np.cumsum([0, *map(len, bags)])
     indices = np.concatenate(bags).astype(np.int64)
     sparse = csr_matrix((np.concatenate(values), indices, starts), shape=(len(rows), columns))
@@ -96,7 +96,8 @@ def regression(sparse: csr_matrix, truth: npt.NDArray[np.bool_], weights: Array)
 
 
 def said_by(made: Sequence[Network], dense: Array) -> Array:
-    return np.mean([network.logits(dense) for network in made], axis=0)
+    """Return what the networks say of each row: the mean of their logits."""
+    return np.asarray(np.mean([network.logits(dense) for network in made], axis=0))
 
 
 def head(label: str, data: Seen, rule: Mapping[str, Any]) -> tuple[Head, Array]:
@@ -164,7 +165,7 @@ def threshold(rows: Sequence[Row], truth: npt.NDArray[np.bool_], said: Array, ru
 def classes(data: Seen, names: Sequence[str], label: str) -> tuple[Array, Array]:
     """Train which of several a row is; return weights (dense and pieces joined) and biases."""
     index = np.flatnonzero([row.labels.get(label) in names for row in data.rows])
-    which = np.array([names.index(data.rows[place].labels[label]) for place in index])
+    which = np.array([names.index(data.rows[int(place)].labels[label]) for place in index])
     made = []
     for number in range(len(names)):
         dense = LogisticRegression(C=CLASS_C, class_weight="balanced", max_iter=500)
@@ -182,7 +183,7 @@ def user_features(rows: Sequence[Row], heads: Heads, model: Encoder) -> list[Fea
 def train(rows: Sequence[Row], model: Encoder) -> tuple[Heads, dict[str, tuple[Seen, Array]]]:
     """Train all heads; return them, and what each says of rows whose voices it has not seen."""
     rules = tomllib.loads((HERE / "thresholds.toml").read_text(encoding="utf-8"))
-    heads, unseen = Heads.none(), {}
+    heads, unseen = Heads.none(), dict[str, tuple[Seen, Array]]()
     said = [row for row in rows if row.role == "assistant"]
     asked = [row for row in rows if row.role == "user"]
     data = seen(said, [Trained(heads, model).assistant_features(row.text) for row in said], BUCKETS)

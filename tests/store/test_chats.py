@@ -350,6 +350,7 @@ async def test_chats_that_an_older_version_kept_stand_in_the_list_and_are_found(
     with closing(sqlite3.connect(tmp_path / "adjourn.db")) as database:  # as it was before there were lists
         for table in ("chats", "words"):
             database.execute(f"DROP TABLE {table}")
+        database.execute("ALTER TABLE policies DROP COLUMN at")  # of the step after that of the lists
         database.execute(f"PRAGMA user_version = {sqlite.LISTS - 1}")
     store = open_store(url)
     assert await shown(store) == await shown(store, "bread") == ["one"]

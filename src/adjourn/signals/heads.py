@@ -51,7 +51,8 @@ class Network:
     @classmethod
     def of(cls, inner: Array, inner_bias: Array, outer: Array, outer_bias: float) -> Self:
         """Return the network as it is kept: halves of the precision."""
-        return cls(*(part.astype(np.float16).astype(np.float32) for part in (inner, inner_bias, outer)), outer_bias)
+        first, bias, second = (part.astype(np.float16).astype(np.float32) for part in (inner, inner_bias, outer))
+        return cls(first, bias, second, outer_bias)
 
     def logits(self, dense: Array) -> Array:
         return np.asarray(np.maximum(dense @ self.inner + self.inner_bias, 0) @ self.outer + self.outer_bias)
@@ -95,7 +96,7 @@ class Head:
 
     def _pieces(self, sparse: Bag) -> float:
         total = float(self.pieces[sparse].sum(dtype=np.int64)) * self.unit
-        return total / float(np.sqrt(max(1, np.count_nonzero(sparse < BUCKETS)))) + self.bias
+        return total / float(np.sqrt(max(1, int(np.count_nonzero(sparse < BUCKETS))))) + self.bias
 
 
 @dataclass(slots=True)
