@@ -9,6 +9,7 @@ import numpy as np
 from adjourn.signals.detector import OF_ASSISTANTS, OF_USERS, Message
 from adjourn.signals.encoder import DIMENSIONS, Encoder, Vector
 from adjourn.signals.ngrams import BUCKETS, LONGEST, Bag, bag
+from adjourn.signals.normal import bare
 
 BACK = 3
 """How many of the person's messages before this one are seen with it."""
@@ -52,6 +53,7 @@ def of_user(
     own, *earlier = encoder.encode([text, *theirs])
     mean = np.mean(earlier, axis=0) if earlier else np.zeros(DIMENSIONS, np.float32)
     told = [said.get(name, 0.0) for name in OF_ASSISTANTS] + [lexical.get(name, 0.0) for name in OF_USERS]
+    told.append(1 - len(bare(text)) / max(1, len(text)))  # how much of it is quoted
     return Features(np.concatenate([own * SCALE, mean * SCALE, np.array(told)]).astype(np.float32), sparse)
 
 
