@@ -19,6 +19,9 @@ FAINTEST = 0.05
 
 LIKELY = 0.5
 
+SURELY_NOT = 0.02
+"""Below this by its pieces alone an assistant's message is not encoded: most are ordinary, and encoding takes long."""
+
 
 class Trained:
     """Reads a message with its heads; what the tables say of it is among what they see."""
@@ -38,8 +41,12 @@ class Trained:
         return Seen(_told(scores), family, RiskKind(kind) if kind else None)
 
     def assistant(self, text: str) -> Seen:
-        """Read an assistant's message."""
-        return Seen(_told(self._heads.scores(OF_ASSISTANTS, self.assistant_features(text))))
+        """Read an assistant's message: with the encoder only where its pieces say that there may be something."""
+        lexical = self._tables.assistant(text).scores
+        scores = self._heads.scores(OF_ASSISTANTS, of_assistant(text, None, lexical=lexical))
+        if self._encoder is not None and max(scores.values()) >= SURELY_NOT:
+            scores = self._heads.scores(OF_ASSISTANTS, of_assistant(text, self._encoder, lexical=lexical))
+        return Seen(_told(scores))
 
     def user_features(self, text: str, before: Sequence[Message]) -> Features:
         """Return what the heads see of a person's message."""
