@@ -176,6 +176,9 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "?" && !event.ctrlKey && !event.metaKey && !writes(event.target)) {
     event.preventDefault();
     $("sheet").showModal();
+  } else if (/^Arrow(Left|Right)$/.test(event.key) && event.target.closest?.(".versions")) {
+    const back = (event.key === "ArrowLeft") === (getComputedStyle(event.target).direction === "ltr");
+    event.target.closest(".versions").querySelector(back ? "[rel=prev]" : "[rel=next]")?.click();
   } else if (event.key === "Escape" && !$("sheet").open && !document.querySelector("[popover]:popover-open")) {
     (document.querySelector(".editor .buttons a") ?? $("stop"))?.click();
   }
@@ -313,7 +316,7 @@ function toEnd() {
 
 function latest() {
   const button = $("latest");
-  if (button) button.hidden = nearEnd();
+  if (button) button.hidden = nearEnd() || !$("thread").children.length;
 }
 
 addEventListener("scroll", latest, { passive: true });
