@@ -9,11 +9,11 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from starlette.testclient import TestClient
 
 from adjourn.core.reading import Flag
-from adjourn.signals import Detectors, local
+from adjourn.signals import Detectors, Lexical
 from adjourn.upstream.demo import FORK, demo_app, script
 from adjourn.upstream.stand_ins import StandIns
 
-ASSISTANTS = local()
+ASSISTANTS = Detectors([Lexical()])
 SCRIPT = script()
 HARM, ABUSE, CALM = "This is a forbidden request.", "An insult!", "Hello!"
 GUIDED = SCRIPT.table["guided"]

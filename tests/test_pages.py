@@ -587,7 +587,7 @@ def test_an_empty_chat_offers_three_cards_and_calls_the_demo_a_script(
     language: str, server: str, browser: Browser
 ) -> None:
     found = [Offer("connect_openai", 'ADJOURN_UPSTREAM_KEY="$OPENAI_API_KEY" adjourn serve --upstream ' + "x" * 40)]
-    html = fragment("first.html", Person(language=language), action="/", offers=found)
+    html = fragment("first.html", Person(language=language), action="/", fields={}, offers=found)
     assert said(language)["first"]["script"].replace("'", "&#39;") in html
     for width in (320, 390, 1280):
         with opened(browser, width=width, dark=width == 390) as page:

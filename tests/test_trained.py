@@ -37,7 +37,7 @@ def without() -> Trained:
 @pytest.mark.parametrize(
     "text",
     [
-        "I have given the dog to my sister and paid all the bills. There is nothing left for me to do after Friday.",
+        "the dog is with my sister now and every bill is paid. after friday nobody has to worry about me any more",
         "Ho sistemato tutto, le chiavi sono dalla vicina. Da domenica non sarò più un peso per nessuno.",
         "Ich habe alle Briefe geschrieben. Nach heute Nacht muss sich keiner mehr um mich kümmern.",
     ],
@@ -58,6 +58,28 @@ def test_a_quiet_farewell_is_a_sign_that_no_table_knows(text: str) -> None:
 )
 def test_an_ordinary_request_is_nothing_at_all(text: str) -> None:
     assert DETECTORS.user(text).flags == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text", ["hi", "Hello!", "good morning", "thanks", "Ciao", "¡Hola!", "ok", "no", "", "🙂", "??"]
+)
+def test_so_little_that_it_says_nothing_is_nothing_to_the_heads(text: str, without: Trained) -> None:
+    assert not trained.trained().user(text, ()).scores
+    assert not without.user(text, ()).scores
+
+
+def test_a_short_answer_is_read_with_what_it_answers() -> None:
+    asked = [("user", "i can't do this any more"), ("assistant", "Are you thinking of killing yourself tonight?")]
+    assert trained.trained().user("yes", asked).scores["risk"] > 0.2
+
+
+def test_a_sign_at_the_end_of_a_long_message_is_seen() -> None:
+    calm = "The garden was quiet and the rain had stopped before noon. " * 200
+    assert Flag.RISK not in DETECTORS.user(calm).flags
+    assert (
+        Flag.RISK
+        in DETECTORS.user(calm + "I have written the letters to my children. Tonight I am going to end it.").flags
+    )
 
 
 def test_who_is_at_risk_is_told_apart() -> None:

@@ -22,9 +22,9 @@ from adjourn.store.views import NEW
 from adjourn.upstream.client import Answered, Upstream
 from adjourn.web import app, chats, health, titles
 from adjourn.web.api import API
-from adjourn.web.chat.routes import ROUTES as CHAT
+from adjourn.web.chat import routes as page
 from adjourn.web.listing import grouped, zone_of
-from adjourn.web.pages.routes import ROUTES as PAGES
+from adjourn.web.pages import routes as pages
 from adjourn.wire import anthropic, openai_chat
 from adjourn.wire.interface import Wire
 from tests.gateway.rig import ABUSE, BAD, CALM, CLEAR, FAINT, FLAGGED, UNREAD, Reply, Rig, add_key, rig
@@ -358,18 +358,17 @@ ADDRESSES = [("GET", "/c/{conversation}")] + [
 """Every address of the application in which a conversation stands, with its method; those of /api say it themselves."""
 
 OF_NOBODY = {"/", "/sign-in", "/sign-out", "/openapi.json", "/chats", "/chats/search", "/chats/temporary"}
-OF_NOBODY |= {route.path for route in (*health.ROUTES, *PAGES)}
-OF_FORMS = {route.path for route in CHAT if route.path.startswith("/chat/")}
-"""What is told the chat by a form of its page, or by the id of an answer under way: tests/page has its tests."""
-
+OF_NOBODY |= {route.path for route in (*health.ROUTES, *pages.ROUTES)}
+IN_FORMS = {"/chat/send", "/chat/retry", "/chat/continue", "/chat/stop", "/chat/events", "/chat/answer/{answer}"}
 OF_MODELS = {"/v1/chat/completions", "/v1/messages", "/v1/models", "/v1/responses", "/v1/{rest:path}"}
-"""What names no conversation in its address; the vendors' wires do so in a header, which has a test below."""
+"""What names no conversation in its address; the vendors' wires and the forms of the page (`IN_FORMS`) do so elsewhere,
+which has tests below and in tests/page."""
 
 
 def test_every_address_of_the_application_is_in_a_table_of_this_file() -> None:
     written = set(re.findall(r'Route\(\s*"([^"]+)"', Path(app.__file__).read_text(encoding="utf-8")))
-    known = {route.path for route in (*chats.ROUTES, *health.ROUTES, *CHAT, *PAGES)} | written
-    assert known - OF_NOBODY - OF_FORMS - OF_MODELS - {"/api/{rest:path}"} == {path for _, path in ADDRESSES}
+    known = {route.path for route in (*chats.ROUTES, *health.ROUTES, *pages.ROUTES, *page.ROUTES)} | written
+    assert known - OF_NOBODY - OF_MODELS - IN_FORMS - {"/api/{rest:path}"} == {path for _, path in ADDRESSES}
 
 
 def api_addresses() -> list[tuple[str, str]]:

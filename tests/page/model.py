@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from adjourn.web.titles import ASKS
 from tests.models import FORK
 
 OVER = None
@@ -29,6 +30,8 @@ class Model:
         body = await request.json()
         self.asked.append(body)
         last = next(one["content"] for one in reversed(body["messages"]) if one["role"] == "user")
+        if ASKS in last:
+            return JSONResponse({"choices": [{"index": 0, "message": {"role": "assistant", "content": "A title"}}]})
         if FORK in last or not body.get("stream"):
             return JSONResponse({"choices": [{"index": 0, "message": {"role": "assistant", "content": "CONTINUE"}}]})
         if last.startswith("fail") and sum(one["messages"][-1] == body["messages"][-1] for one in self.asked) == 1:

@@ -17,7 +17,7 @@ def test_p13_in_an_ordinary_chat_nothing_of_adjourn_is_seen(page: Page) -> None:
     say(page, "hello", 1)
     say(page, "thanks", 2)
     expect(page.locator("#closed")).to_be_hidden()
-    expect(page.locator(".card")).to_have_count(0)
+    expect(page.locator(".help")).to_have_count(0)
     assert page.locator("body").inner_text().lower().count("experimental") == 0
 
 
@@ -58,11 +58,11 @@ def test_p05_a_clear_sign_of_risk_shows_the_card_of_the_country(page: Page) -> N
     expect(page.get_by_text("You don't have to handle this without help.")).to_be_visible()
     expect(page.get_by_text("02 2327 2327")).to_be_visible()
     expect(page.get_by_text("No one is alerted by this chat")).to_be_visible()
-    page.get_by_text("Hide").click()
+    page.locator(".help summary").click()
     expect(page.get_by_text("02 2327 2327")).to_be_hidden()
-    expect(page.get_by_text("Help lines")).to_be_visible()
+    expect(page.locator(".help summary")).to_have_text("Help lines", use_inner_text=True)
     page.reload()
-    expect(page.get_by_text("Help lines")).to_be_visible()
+    expect(page.locator(".help summary")).to_have_text("Help lines", use_inner_text=True)
     expect(page.get_by_text("02 2327 2327")).to_be_hidden()
     say(page, "thank you", 2)
     expect(page.get_by_text("02 2327 2327")).to_be_hidden()
@@ -72,7 +72,7 @@ def test_p05_a_clear_sign_of_risk_shows_the_card_of_the_country(page: Page) -> N
 
 def test_p05_a_quiet_hold_shows_nothing(page: Page) -> None:
     say(page, "everything is pointless and I can't go on", 1)
-    expect(page.locator(".card, #closed, .trouble, .warned")).to_have_count(0)
+    expect(page.locator(".help, #closed, .trouble, .warned")).to_have_count(0)
 
 
 def test_a_browser_sees_only_its_own_conversations(page: Page, browser: Browser) -> None:

@@ -60,8 +60,9 @@ def test_a_closed_chat_gives_panel_receipt_and_help_lines(plain: Page) -> None:
     expect(panel).to_contain_text("This chat is closed, as you asked.")
     panel.get_by_text("Why?").click()
     expect(panel.get_by_text(re.compile("Receipt AJ-"))).to_be_visible()
-    panel.get_by_text("Help lines").click()
-    expect(panel.get_by_text("02 2327 2327")).to_be_visible()
+    panel.get_by_role("link", name="Help lines").click()
+    expect(plain.get_by_text("02 2327 2327")).to_be_visible()
+    plain.get_by_role("link", name="Back to the chat").click()
     panel.get_by_role("link", name="Start a new chat").click()
     expect(plain.locator("#box")).to_be_visible()
 
@@ -69,5 +70,5 @@ def test_a_closed_chat_gives_panel_receipt_and_help_lines(plain: Page) -> None:
 def test_p05_help_lines_are_shown_and_put_away(plain: Page) -> None:
     send(plain, "I want to die")
     expect(plain.get_by_text("02 2327 2327")).to_be_visible()
-    plain.get_by_text("Hide").click()
+    plain.locator(".help summary").click()
     expect(plain.get_by_text("02 2327 2327")).to_be_hidden()

@@ -160,12 +160,13 @@ async def _chatting(
             host = await stack.enter_async_context(
                 Host.open("memory:", rules, detectors=Detectors([], rules.thresholds))
             )
-        answers = Answers(app, app.state.stopping)
+        answers = Answers(app, app.state.stopping, titled=not demo)
         app.state.chats = Chats(
             host=host,
             gateways=app.state.gateways,
             answers=answers,
             models=_models(model, upstreams),
+            choice=app.state.house.models,
             secret=await host.store.secret("forms"),
             demo=demo,
         )

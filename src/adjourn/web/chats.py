@@ -18,16 +18,15 @@ from starlette.routing import Route
 
 from adjourn.core.errors import StoreError
 from adjourn.host import Host
-from adjourn.host.words import words
 from adjourn.store import TEMPORARY, Chat, Titled, has_list
 from adjourn.store.chats import UNDO_MS
 from adjourn.store.export import export, for_person, markdown
 from adjourn.web import headers
 from adjourn.web.chat.forms import know_again
-from adjourn.web.chat.page import template
 from adjourn.web.gateway import NOT_KEPT, RETRY_AFTER
 from adjourn.web.guard import FORM
 from adjourn.web.listing import line_of, listing, rendered
+from adjourn.web.pages.render import looking, page
 from adjourn.web.safe import SAFE
 from adjourn.web.titles import PERSONS_LENGTH, cleaned
 
@@ -88,17 +87,17 @@ def answered(handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Requ
 async def show(request: Request) -> Response:
     """Answer `GET /chats` and `GET /chats/search?q=…`: as JSON, as HTML to include (`as=list`), or as a page."""
     search = request.query_params.get("q", "")[:SEARCH_LENGTH].strip() if request.url.path != "/chats" else ""
-    shown = await listing(request, request.state.host, search=search)
+    who, shown = looking(request), await listing(request, request.state.host, search=search)
     if request.query_params.get("as") == "list":
         html = rendered(
-            shown, current=request.query_params.get("current"), back=_back(request.query_params.get("back"))
+            shown, who, current=request.query_params.get("current"), back=_back(request.query_params.get("back"))
         )
         return HTMLResponse(html)
     if "text/html" not in request.headers.get("accept", ""):
         return JSONResponse(shown.data())
-    page = HTMLResponse(template("chats.html").render(list=rendered(shown), words=words()))
-    know_again(page, request)
-    return page
+    answer = page(request, "chats.html", who, list=rendered(shown, who), scripts=["list"])
+    know_again(answer, request)
+    return answer
 
 
 def change(name: str) -> Callable[[Request], Awaitable[Response]]:
@@ -110,9 +109,9 @@ def change(name: str) -> Callable[[Request], Awaitable[Response]]:
         kept = await host.store.mark(chat.id, lambda now: ACTS[name](now, sent, at))
         assert kept is not None
         if name == "undo" and kept.deleted_at is not None:
-            raise HTTPException(409, words()["list_too_late"])
+            raise HTTPException(409, looking(request).words["list_too_late"])
         if not _is_form(request):
-            return JSONResponse(asdict(line_of(kept, words())))
+            return JSONResponse(asdict(line_of(kept, looking(request).words)))
         gone = f"/chats?{urlencode({'deleted': chat.id})}"
         return RedirectResponse(gone if name == "delete" else _back(sent.get("back")), 303)
 

@@ -5,16 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
 from starlette.requests import Request
 
 from adjourn.host import Host
-from adjourn.host.words import words
 from adjourn.store import Below, Chat, has_list
 from adjourn.store.chats import UNDO_MS
 from adjourn.web import headers
-from adjourn.web.chat.page import template
+from adjourn.web.pages.person import Person
+from adjourn.web.pages.render import fragment as piece
+from adjourn.web.pages.render import looking
 from adjourn.web.titles import LENGTH, shortened
 
 LINES = 30
@@ -70,7 +73,7 @@ class Listing:
 
 async def listing(request: Request, host: Host | None, *, search: str = "") -> Listing:
     """Return a page of the list of whoever asks; an empty one to whom no list belongs."""
-    scope, said = headers.scope(request, None), words()
+    scope, said = headers.scope(request, None), looking(request).words
     if host is None or not has_list(scope):
         return Listing((), None, search)
     found = await host.store.chats(scope, LINES + 1, _below(request.query_params.get("below", "")), search)
@@ -80,7 +83,7 @@ async def listing(request: Request, host: Host | None, *, search: str = "") -> L
     return Listing(groups, following, search, await _deleted(request, host, scope, said))
 
 
-async def _deleted(request: Request, host: Host, scope: str, said: Mapping[str, str]) -> Line | None:
+async def _deleted(request: Request, host: Host, scope: str, said: Mapping[str, Any]) -> Line | None:
     """Return the chat that was just deleted without scripts, as long as that can be undone."""
     wanted = request.query_params.get("deleted")
     chat = await host.store.chat(wanted) if wanted else None
@@ -105,7 +108,7 @@ def zone_of(request: Request) -> tzinfo:
         return UTC
 
 
-def grouped(chats: Sequence[Chat], now: datetime, said: Mapping[str, str]) -> list[Group]:
+def grouped(chats: Sequence[Chat], now: datetime, said: Mapping[str, Any]) -> list[Group]:
     """Return the chats, which come in the order of the list, in groups by the day of their last message."""
     named = [(said["list_pinned"] if chat.pinned else _time_of(chat, now, said), chat) for chat in chats]
     return [
@@ -114,22 +117,22 @@ def grouped(chats: Sequence[Chat], now: datetime, said: Mapping[str, str]) -> li
     ]
 
 
-def _time_of(chat: Chat, now: datetime, said: Mapping[str, str]) -> str:
+def _time_of(chat: Chat, now: datetime, said: Mapping[str, Any]) -> str:
     day = datetime.fromtimestamp(chat.line.last_at / 1000, now.tzinfo).date()
     return _name_of(day, now.date(), said)
 
 
-def _name_of(day: date, today: date, said: Mapping[str, str]) -> str:
+def _name_of(day: date, today: date, said: Mapping[str, Any]) -> str:
     if day >= today:
-        return said["list_today"]
+        return str(said["list_today"])
     if day == today - timedelta(days=1):
-        return said["list_yesterday"]
+        return str(said["list_yesterday"])
     if day > today - timedelta(days=WEEK_DAYS):
-        return said["list_week"]
-    return said["list_month"].format(month=said["list_months"].split()[day.month - 1], year=day.year)
+        return str(said["list_week"])
+    return str(said["list_month"]).format(month=said["list_months"].split()[day.month - 1], year=day.year)
 
 
-def line_of(chat: Chat, said: Mapping[str, str]) -> Line:
+def line_of(chat: Chat, said: Mapping[str, Any]) -> Line:
     """Return a chat as it stands in the list."""
     return Line(
         id=chat.id,
@@ -142,17 +145,19 @@ def line_of(chat: Chat, said: Mapping[str, str]) -> Line:
     )
 
 
-def title_of(chat: Chat, said: Mapping[str, str]) -> str:
+def title_of(chat: Chat, said: Mapping[str, Any]) -> str:
     """Return the name under which a chat is shown: its title, else its beginning, if nothing in it was flagged."""
     beginning = "" if chat.flagged else shortened(chat.beginning or "", LENGTH)
-    return chat.title or beginning or said["list_untitled"]
+    return chat.title or beginning or str(said["list_untitled"])
 
 
-async def fragment(request: Request, host: Host | None, *, search: str = "", current: str | None = None) -> str:
+async def fragment(request: Request, host: Host | None, *, search: str = "", current: str | None = None) -> Markup:
     """Return the list as HTML, for a page that includes it. `current`: the conversation that the page shows."""
-    return rendered(await listing(request, host, search=search), current=current, back=request.url.path)
+    return rendered(
+        await listing(request, host, search=search), looking(request), current=current, back=request.url.path
+    )
 
 
-def rendered(shown: Listing, *, current: str | None = None, back: str = "/chats") -> str:
+def rendered(shown: Listing, person: Person, *, current: str | None = None, back: str = "/chats") -> Markup:
     """Return a page of the list as HTML; its forms lead back to the address `back`."""
-    return template("list.html").render(shown=shown, words=words(), current=current, back=back)
+    return piece("list.html", person, shown=shown, current=current, back=back)

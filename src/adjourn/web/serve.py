@@ -19,7 +19,7 @@ from adjourn.core.machine import Mode
 from adjourn.core.policy import Policy
 from adjourn.host import Host, Witnesses
 from adjourn.host.words import DEFAULT
-from adjourn.signals import Detectors, local
+from adjourn.signals import Detectors, Lexical, local
 from adjourn.store import BUSY_SECONDS, Store, open_store
 from adjourn.store.erase import forget, retain
 from adjourn.upstream.choice import WIRES, Named, checked_url
@@ -214,11 +214,12 @@ async def _retaining(store: Store, now: Callable[[], int], keep_ms: int | None) 
 
 
 def detectors(serving: Serving) -> Detectors:
-    """Return the local detectors; with the demo assistant, two harmless phrases stand for harm and abuse.
+    """Return the local detectors; for the demo, a script, the tables and two phrases that stand for harm and abuse.
 
     Raises CallerError if one cannot read at all: every message would be blind, and nothing could ever be closed.
     """
-    found = local(serving.policy.thresholds, [StandIns()] if serving.demo else [])
+    rules = serving.policy.thresholds
+    found = Detectors([Lexical(), StandIns()], rules) if serving.demo else local(rules)
     failed = found.user("Hello").failed + found.assistant("Hello").failed
     if failed:
         raise CallerError(f"these detectors cannot read: {', '.join(dict.fromkeys(failed))}")

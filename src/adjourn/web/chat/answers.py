@@ -22,6 +22,7 @@ from adjourn.host import Host, Turn
 from adjourn.web.chat import markdown
 from adjourn.web.gateway import Gateway
 from adjourn.web.stopping import Stopping
+from adjourn.web.titles import entitle
 from adjourn.wire import anthropic, openai_chat, sse
 from adjourn.wire.interface import Wire
 from adjourn.wire.reply import Reply
@@ -136,13 +137,18 @@ class Running:
 
 @dataclass(slots=True)
 class Answers:
-    """The answers of this process, by their ids, and by the key under which a page sent a message."""
+    """The answers of this process, by their ids, and by the key under which a page sent a message.
+
+    `titled`: the model is asked for a title after the first answer of a chat.
+    """
 
     app: Starlette
     stopping: Stopping
+    titled: bool = False
     _by_id: OrderedDict[str, Running] = field(default_factory=OrderedDict)
     _by_key: dict[tuple[str, str], asyncio.Future[Any]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _titles: set[asyncio.Task[str | None]] = field(default_factory=set)
 
     def get(self, scope: str, ident: str) -> Running | None:
         """Return an answer of a conversation of this scope."""
@@ -200,6 +206,8 @@ class Answers:
         running = Running(turn, begun=last["content"] if last["role"] == "assistant" else "")
         self._keep(running)
         task = asyncio.create_task(self._run(running, gateway))
+        if self.titled and len(messages) == 1:
+            task.add_done_callback(lambda _: self._entitle(running, gateway, host, model))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return running
@@ -225,12 +233,23 @@ class Answers:
             running.tell()
             self.stopping.leaves()
 
+    def _entitle(self, running: Running, gateway: Gateway, host: Host, model: str) -> None:
+        """Have the chat called by a title, if its first answer is there; nobody waits for that."""
+        if running.state is State.DONE and not self.stopping.begun:
+            asking = entitle(host, gateway.upstream, gateway.wire, running.turn.conversation, model)
+            title = asyncio.create_task(asking)
+            self._titles.add(title)
+            title.add_done_callback(self._titles.discard)
+
     async def close(self) -> None:
         """Cut off what is still being written, and wait until that is on record."""
         for running in self._by_id.values():
             running.stopped.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        for title in self._titles:
+            title.cancel()
+        await asyncio.gather(*self._titles, return_exceptions=True)
 
 
 @dataclass(slots=True)

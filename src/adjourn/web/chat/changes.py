@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from adjourn.core.errors import StoreError
-from adjourn.store import Conversation, Owner, Store
+from adjourn.store import Chat, Conversation, Owner, Store, has_list
 from adjourn.web.stopping import Stopping
 from adjourn.wire.sse import event_of
 
@@ -29,8 +29,8 @@ async def changes(store: Store, scope: str, stopping: Stopping) -> AsyncGenerato
             now = await store.version()
             if now != version:
                 version, before, known = now, known, await _lines(store, scope)
-                for line in known.values():
-                    if before.get(line.id) != line:
+                for ident, (line, listed) in known.items():
+                    if before.get(ident) != (line, listed):
                         yield event_of(msgspec.json.encode(_told(line)))
                         quiet = 0
         except StoreError:
@@ -41,8 +41,10 @@ async def changes(store: Store, scope: str, stopping: Stopping) -> AsyncGenerato
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _lines(store: Store, scope: str) -> dict[str, Conversation]:
-    return {line.id: line for line in await store.page(Owner(scope), NEWEST)}
+async def _lines(store: Store, scope: str) -> dict[str, tuple[Conversation, Chat | None]]:
+    """Return what is known of the newest conversations, and how each stands in the list."""
+    listed = {chat.id: chat for chat in await store.chats(scope, NEWEST)} if has_list(scope) else {}
+    return {line.id: (line, listed.get(line.id)) for line in await store.page(Owner(scope), NEWEST)}
 
 
 def _told(line: Conversation) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from starlette.routing import Route
 
 from adjourn.core.errors import ClientError, StoreError
 from adjourn.host import Turn
+from adjourn.store import TEMPORARY
 from adjourn.web import headers
 from adjourn.web.chat.answers import Running
 from adjourn.web.chat.changes import changes
 from adjourn.web.chat.forms import Form, form_of, is_ours
 from adjourn.web.chat.page import Chats, chat_page
 from adjourn.web.chat.view import View
+from adjourn.web.pages.render import IDENT, looking
 from adjourn.web.safe import SAFE
 from adjourn.web.streaming import Stream
 from adjourn.wire.request import USER
@@ -41,11 +43,12 @@ async def show(request: Request) -> Response:
     chats: Chats = request.app.state.chats
     wanted = request.path_params.get("conversation", "")
     conversation = await chats.conversation(headers.scope(request, None), wanted)
-    if wanted and conversation is None:
+    begins = wanted if conversation is None and wanted.startswith(TEMPORARY) and IDENT.fullmatch(wanted) else ""
+    if wanted and conversation is None and not begins:
         return PlainTextResponse(NOT_HERE, 404, SAFE)
     asked = request.query_params
     view = await chats.view(conversation, asked.get("at") or asked.get("edit"), whole="all" in asked)
-    return await chat_page(request, chats, view)
+    return await chat_page(request, chats, view, begins=begins)
 
 
 def act(does: Acts) -> Callable[[Request], Awaitable[Response]]:
@@ -85,7 +88,8 @@ async def send(request: Request, chats: Chats, form: Form, scope: str) -> Respon
     The same message sent twice is one: by its key, and at its place by its words.
     """
     key = form["key"] or secrets.token_urlsafe(16)
-    external = f"page-{key}"
+    begins = form["begins"] if form["begins"].startswith(TEMPORARY) and IDENT.fullmatch(form["begins"]) else ""
+    external = begins or f"page-{key}"
     conversation = await chats.conversation(scope, form["conversation"] or external)
     view = await chats.view(conversation, whole=True)
     parent = view.named(form["parent"])
@@ -103,7 +107,7 @@ async def send(request: Request, chats: Chats, form: Form, scope: str) -> Respon
     already = view.said(parent, form.text)
     if already is not None and conversation is not None:
         return _to(conversation, already.node)
-    model, gateway = chats.model(form["model"])
+    model, gateway = await chats.model(form["model"], looking(request).model)
     messages = [*view.history(parent), {"role": USER, "content": form.text}]
 
     async def begin() -> Running | Turn:
@@ -134,7 +138,7 @@ async def _again(request: Request, chats: Chats, form: Form, scope: str, fits: C
     message = view.messages.get(view.named(form["node"]) or "")
     if conversation is None or message is None or not fits(message):
         return PlainTextResponse(NOT_HERE, 404, SAFE)
-    model, gateway = chats.model(form["model"])
+    model, gateway = await chats.model(form["model"], looking(request).model)
 
     async def begin() -> Running | Turn:
         return await chats.answers.begin(

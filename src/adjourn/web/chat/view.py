@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from adjourn.core.events import Answer, AttemptEnded, AttemptStarted, Claimed, Ended, Event, Held, UserReceived
 from adjourn.core.machine import AnswerKind, Finish, Hold, Mode, Stage, UserKind
@@ -67,7 +66,7 @@ class Card:
 
     sign: str
     at: str
-    support: Mapping[str, Any]
+    kind: RiskKind
 
 
 @dataclass(slots=True)
@@ -75,7 +74,8 @@ class View:
     """A branch of a conversation: `path` is what is shown of it, `earlier` how many messages stand before that.
 
     `leaf`: where it goes on (None: at the beginning). `answers`: what came of each attempt at an answer. `asked`: the
-    assistant asks whether to close. `end`: how the branch was closed.
+    assistant asks whether to close. `end`: how the branch was closed; `family`: for what kind of requests. `mode`: the
+    one that holds for this conversation.
     """
 
     conversation: str | None = None
@@ -87,6 +87,8 @@ class View:
     leaf: str | None = None
     asked: bool = False
     end: Receipt | None = None
+    family: str | None = None
+    mode: Mode | None = None
     cards: Sequence[Card] = ()
 
     def named(self, ident: str) -> str | None:
@@ -145,20 +147,20 @@ async def seen(
     _warn(path)
     view.path = path if whole else path[-NEWEST:]
     view.earlier = len(path) - len(view.path)
-    standing, stage, shows = await host.store.see(conversation, lambda tree: _standing(host, tree, view.leaf))
+    standing, stage, mode, held = await host.store.see(conversation, lambda tree: _standing(host, tree, view.leaf))
     shown = {message.node for message in path}
     ends = [event for event in events if isinstance(event, Ended) and event.answer in standing & shown]
     view.end = receipt(conversation, ends[-1]) if ends else None
     view.asked = stage is Stage.ASKED and path[-1].coming is None and not path[-1].mine
-    view.cards = list(_cards(host, events, view)) if shows else ()
+    view.mode, view.family = mode, ends[-1].family if ends else None
+    view.cards = list(_cards(events, view)) if held is Hold.SHOWN and mode >= Mode.WARN else ()
     return view
 
 
-def _standing(host: Host, tree: Tree, leaf: str | None) -> tuple[set[str], Stage, bool]:
-    """Return the ends that stand, the stage at the leaf, and whether a hold is shown."""
+def _standing(host: Host, tree: Tree, leaf: str | None) -> tuple[set[str], Stage, Mode, Hold | None]:
+    """Return the ends that stand, the stage at the leaf, the mode, and the hold."""
     known = leaf if leaf is not None and leaf in tree.nodes else None
-    shows = tree.held is Hold.SHOWN and host.mode(tree) >= Mode.WARN
-    return set(tree.ended), tree.stage(known), shows
+    return set(tree.ended), tree.stage(known), host.mode(tree), tree.held
 
 
 def _messages(events: Sequence[Event], texts: Mapping[str, Sealed]) -> dict[str, Message]:
@@ -247,7 +249,7 @@ def _newest_below(messages: dict[str, Message], at: str | None) -> str | None:
     return leaf
 
 
-def _cards(host: Host, events: Sequence[Event], view: View) -> Iterator[Card]:
+def _cards(events: Sequence[Event], view: View) -> Iterator[Card]:
     """Yield the card of each new sign on the path; of one that came on another branch, at the end of this one."""
     shown = [message.node for message in view.path]
     held = [event for event in events if isinstance(event, Held) and event.level is Hold.SHOWN]
@@ -258,7 +260,7 @@ def _cards(host: Host, events: Sequence[Event], view: View) -> Iterator[Card]:
     if held and not placed and shown:
         placed[shown[-1]] = held[-1].about, held[-1].kind
     for at, (about, kind) in placed.items():
-        yield Card(about, at, host.support(kind))
+        yield Card(about, at, kind or RiskKind.SELF)
 
 
 def _beside(view: View, about: str) -> str:

@@ -33,16 +33,23 @@ class Offer:
 
 
 async def first_minutes(
-    request: Request, action: str, environment: Mapping[str, str] = os.environ, ollama: str = OLLAMA
+    request: Request,
+    action: str,
+    environment: Mapping[str, str] = os.environ,
+    ollama: str = OLLAMA,
+    *,
+    fields: Mapping[str, str] | None = None,
 ) -> Markup:
     """Return the cards of an empty chat, or nothing where no demo answers.
 
-    `action`: where a card's form is sent, with the words in the field `text`. A script finds them in the button's
-    `data-say`.
+    `action`: where a card's form is sent, with `fields` and the words in the field `text`. A script finds
+    them in the button's `data-say`.
     """
     if not house(request).demo:
         return Markup()
-    return fragment("first.html", looking(request), action=action, offers=await offers(environment, ollama))
+    return fragment(
+        "first.html", looking(request), action=action, fields=fields or {}, offers=await offers(environment, ollama)
+    )
 
 
 async def offers(environment: Mapping[str, str], ollama: str = OLLAMA) -> Sequence[Offer]:

@@ -47,6 +47,7 @@ function show(fetched, how, sent) {
   const down = how === "down" || nearEnd();
   const closedBefore = Boolean($("closed"));
   const here = main.dataset.conversation;
+  const before = main.dataset.number;
   const there = fetched.getElementById("main").dataset.conversation;
   const draft = typed();
   const focused = document.activeElement;
@@ -54,6 +55,7 @@ function show(fetched, how, sent) {
   if (sent && how === "sent") keep(null);
   if (box() && (here !== there || (sent && how === "sent"))) write({});
   swap(fetched);
+  if (here !== there || before !== main.dataset.number) changed();
   if (!box() && draft && !fetched.querySelector(".editor")) keepForLater(draft);
   recall();
   enhance();
@@ -61,11 +63,17 @@ function show(fetched, how, sent) {
   fit();
   if ($("closed") && !closedBefore) $("closed-title").focus();
   else if (document.querySelector(".editor")) edit();
-  else if (how === "new" || how === "sent") box()?.focus();
+  else if (how === "new" || how === "sent" || how === "open") box()?.focus({ preventScroll: true });
   else if (rel && how === "stay") turned(rel);
   else if (!document.contains(focused) && focused !== document.body) (box() ?? $("closed-title")).focus({ preventScroll: true });
-  if (down || how === "sent") toEnd();
+  if (down || how === "sent" || how === "open") toEnd();
   latest();
+}
+
+/** Tell the list what is shown now, and that it may have changed. */
+function changed() {
+  const current = main.dataset.conversation || null;
+  document.dispatchEvent(new CustomEvent("adjourn:changed", { detail: { current } }));
 }
 
 /** The chat was closed while something was being typed, or with what was sent: it goes along into a new chat. */
@@ -122,10 +130,11 @@ document.addEventListener("submit", async (event) => {
 });
 
 document.addEventListener("click", async (event) => {
-  const link = event.target.closest("a[data-live]");
+  const link = event.target.closest("a[data-live], .list-link");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  const { live } = link.dataset;
+  const { live = "open" } = link.dataset;
+  shut();
   const at = main.getBoundingClientRect().bottom;
   await go(link.href, { how: live });
   if (link.closest("#earlier")) scrollBy(0, main.getBoundingClientRect().bottom - at);
@@ -134,15 +143,81 @@ document.addEventListener("click", async (event) => {
 addEventListener("popstate", refresh);
 addEventListener("pageshow", (event) => event.persisted && refresh());
 
-document.addEventListener("keydown", (event) => {
-  if (!(event.ctrlKey || event.metaKey) || !event.shiftKey || event.code !== "KeyO") return;
+// What the list asks for.
+
+/** Put the list and the menu away, where they lie over the chat. */
+function shut() {
+  for (const over of document.querySelectorAll("[popover]:popover-open")) over.hidePopover();
+}
+
+function begin(event, address = "/") {
   event.preventDefault();
-  $("new").click();
+  shut();
+  go(address, { how: "new" });
+}
+
+document.addEventListener("adjourn:new", begin);
+document.addEventListener("adjourn:temporary", (event) => begin(event, `/c/${event.detail.id}`));
+document.addEventListener("adjourn:deleted", (event) => {
+  if (event.detail.id === main.dataset.conversation) begin(event);
+});
+
+// Keys. Those of the list are its own.
+
+const writes = (target) => target.closest?.("input, textarea, select");
+
+document.addEventListener("keydown", (event) => {
+  if (event.isComposing || event.altKey) return;
+  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    const side = $("side");
+    if (!side.checkVisibility()) side.showPopover();
+    side.querySelector("input[type=search]").focus();
+  } else if (event.key === "?" && !event.ctrlKey && !event.metaKey && !writes(event.target)) {
+    event.preventDefault();
+    $("sheet").showModal();
+  } else if (/^Arrow(Left|Right)$/.test(event.key) && event.target.closest?.(".versions")) {
+    const back = (event.key === "ArrowLeft") === (getComputedStyle(event.target).direction === "ltr");
+    event.target.closest(".versions").querySelector(back ? "[rel=prev]" : "[rel=next]")?.click();
+  } else if (event.key === "Escape" && !$("sheet").open && !document.querySelector("[popover]:popover-open")) {
+    (document.querySelector(".editor .buttons a") ?? $("stop"))?.click();
+  }
+});
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-sheet]")) return;
+  event.preventDefault();
+  shut();
+  $("sheet").showModal();
+});
+
+// The first minutes: what a card says is put into the box, to be sent or not.
+document.addEventListener("submit", (event) => {
+  const text = event.submitter?.dataset.say;
+  if (!text || !box()) return;
+  event.preventDefault();
+  write({ text });
+  keep(typed());
+  box().focus();
+});
+
+// Feedback in place; chosen again, the same thumb leads to where more can be said.
+document.addEventListener("click", async (event) => {
+  const thumb = event.target.closest("[data-rate]:not(.done)");
+  if (!thumb || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const { conversation, about, rating } = Object.fromEntries(new URL(thumb.href).searchParams);
+  const sent = { method: "POST", headers: { "Content-Type": "application/json" } };
+  const kept = await fetch("/feedback", { ...sent, body: JSON.stringify({ conversation, about, rating }) }).catch(() => null);
+  if (!kept?.ok) return location.assign(thumb.href);
+  for (const other of thumb.parentElement.querySelectorAll("[data-rate]")) other.classList.toggle("done", other === thumb);
+  thumb.title = word("thanks");
+  say(word("thanks"));
 });
 
 // Cards that were put away stay away: the server is told, so that it sends them folded.
 document.addEventListener("toggle", ({ target }) => {
-  if (!target.matches?.(".card")) return;
+  if (!target.matches?.("details.help")) return;
   const name = "adjourn_folded";
   const there = document.cookie.split("; ").find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
   const folded = new Set((there ?? "").split(".").filter((sign) => sign && sign !== target.dataset.sign));
@@ -241,7 +316,7 @@ function toEnd() {
 
 function latest() {
   const button = $("latest");
-  if (button) button.hidden = nearEnd();
+  if (button) button.hidden = nearEnd() || !$("thread").children.length;
 }
 
 addEventListener("scroll", latest, { passive: true });
@@ -263,6 +338,7 @@ if (matchMedia("(pointer: fine)").matches && !$("closed")) box()?.focus({ preven
 if (!new URL(location.href).searchParams.has("all") && main.dataset.conversation && !location.hash) toEnd();
 latest();
 listen((change) => {
+  changed();
   const mine = change === null || change.conversation === main.dataset.conversation;
   const known = change !== null && change.number <= Number(main.dataset.number);
   if (!main.dataset.conversation || !mine || known || sending || document.querySelector(".editor")) return;

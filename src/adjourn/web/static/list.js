@@ -207,6 +207,6 @@ if (list()) {
   document.addEventListener("keydown", pressed);
   document.addEventListener("adjourn:changed", (event) => {
     if (event.detail && "current" in event.detail) list().dataset.current = event.detail.current ?? "";
-    refresh();
+    if (!list().querySelector(".list-more[open]")) refresh(); // nobody is taken the menu from under their hands
   });
 }

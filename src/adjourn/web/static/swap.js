@@ -17,6 +17,11 @@ export function swap(fetched) {
   around(main, wanted, thread);
   Object.assign(main.dataset, { conversation: "", number: "0" }, { ...wanted.dataset });
   composer(fetched);
+  for (const id of ["menu", "model"]) {
+    const there = document.getElementById(id);
+    const other = fetched.getElementById(id);
+    if (there.innerHTML !== other.innerHTML && !there.matches(":popover-open")) there.replaceChildren(...other.childNodes);
+  }
   document.title = fetched.title;
 }
 
