@@ -28,10 +28,10 @@ class Model:
 
     async def answer(self, request: Request) -> Response:
         body = await request.json()
-        self.asked.append(body)
         last = next(one["content"] for one in reversed(body["messages"]) if one["role"] == "user")
         if ASKS in last:
             return JSONResponse({"choices": [{"index": 0, "message": {"role": "assistant", "content": "A title"}}]})
+        self.asked.append(body)
         if FORK in last or not body.get("stream"):
             return JSONResponse({"choices": [{"index": 0, "message": {"role": "assistant", "content": "CONTINUE"}}]})
         if last.startswith("fail") and sum(one["messages"][-1] == body["messages"][-1] for one in self.asked) == 1:
