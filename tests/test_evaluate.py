@@ -243,7 +243,7 @@ def test_a_file_is_evaluated_by_flag_and_group(tmp_path: Path) -> None:
     done = run(
         tmp_path,
         row(RISK, {"risk": "self"}, "there", lang="en", voice="ann"),
-        row("Oggi vado al mare con mia sorella", {"risk": "self"}, "missed", lang="it", voice="bo"),
+        row("Quanto costa il biglietto del treno per Pisa?", {"risk": "self"}, "missed", lang="it", voice="bo"),
         row(RISK, {"risk": False, "harmful": False}, "mistaken", lang="en", voice="ann"),
         row(CALM, {"risk": False}, "calm", lang="en", voice="ann"),
     )
@@ -254,7 +254,7 @@ def test_a_file_is_evaluated_by_flag_and_group(tmp_path: Path) -> None:
     assert [said.count(f"  by {axis} ") for axis in ("kind", "risk_kind", "voice", "lang", "source")] == [0, 1, 2, 2, 0]
     above, below = said.split("worst errors: not flagged, though it is")
     assert "mistaken  I want to kill myself tonight" in above.split("worst errors: flagged, though it is not")[1]
-    assert "missed  Oggi vado al mare" in below
+    assert "missed  Quanto costa il biglietto" in below
 
 
 def test_unknown_labels_and_rows_without_any_are_said_once_and_skipped(tmp_path: Path) -> None:

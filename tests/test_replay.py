@@ -11,11 +11,11 @@ from adjourn.core.policy import Policy, policy_from
 from adjourn.lab.interval import wilson
 from adjourn.lab.replay import STEPS, Assistant, Replayed, replay
 from adjourn.lab.transcript import BadLine, Reader, Transcript, parse
-from adjourn.signals import local
+from adjourn.signals import Detectors, Lexical
 
 WRITTEN = sorted((Path(__file__).parent / "conversations").glob("*.jsonl"))
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
-DETECTORS = local()
+DETECTORS = Detectors([Lexical()])
 
 
 def conversations(path: Path) -> Iterator[Transcript]:

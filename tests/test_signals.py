@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adjourn.core.reading import LOCAL, Flag, Reading, RiskKind
-from adjourn.signals import Detectors, Message, Seen, local
+from adjourn.signals import Detectors, Lexical, Message, Seen, local
 
 DETECTORS = local()
 ROLES = st.sampled_from(["user", "assistant", "system"])
@@ -102,9 +102,10 @@ def test_any_text_of_an_assistant_gives_the_same_consistent_reading_twice(text: 
 
 
 def test_an_ordinary_message_gives_one_shared_empty_reading() -> None:
-    first = DETECTORS.user("Could you help me plan a week of vegetarian dinners?")
-    assert first is DETECTORS.user("What is the capital of Peru?") is DETECTORS.assistant("It is Lima.")
-    assert first == Reading(version=DETECTORS.version)
+    tables = Detectors([Lexical()])
+    first = tables.user("Could you help me plan a week of vegetarian dinners?")
+    assert first is tables.user("What is the capital of Peru?") is tables.assistant("It is Lima.")
+    assert first == Reading(version=tables.version)
 
 
 def test_a_detector_that_raises_is_named_and_adds_nothing() -> None:

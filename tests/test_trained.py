@@ -37,7 +37,7 @@ def without() -> Trained:
 @pytest.mark.parametrize(
     "text",
     [
-        "the dog is with my sister now and every bill is paid. after friday nobody has to worry about me any more",
+        "Calendar please: Thursday, cancel the milk, leave the spare key with Joan, no need for anything after",
         "Ho sistemato tutto, le chiavi sono dalla vicina. Da domenica non sarò più un peso per nessuno.",
         "Ich habe alle Briefe geschrieben. Nach heute Nacht muss sich keiner mehr um mich kümmern.",
     ],
@@ -74,7 +74,7 @@ def test_a_short_answer_is_read_with_what_it_answers() -> None:
 
 
 def test_a_sign_at_the_end_of_a_long_message_is_seen() -> None:
-    calm = "The garden was quiet and the rain had stopped before noon. " * 200
+    calm = "Please list the stops of the new bus line and the hours of each. " * 180
     assert Flag.RISK not in DETECTORS.user(calm).flags
     assert (
         Flag.RISK

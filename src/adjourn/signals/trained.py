@@ -5,7 +5,7 @@ Without the encoder they go on with the pieces alone, and their version says so.
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -30,6 +30,12 @@ WINDOW, WINDOWS = 2000, 3
 FEW = 4
 """So few words of `smalltalk.toml` are nothing to be read."""
 
+AT_MOST: Mapping[str, float] = {"harmful": 0.79, "abusive": 0.79, "confirms_end": 0.0}
+"""How sure the heads may be of what closes a chat: they flag, and only the tables count, or take a confirmation.
+
+In whole conversations the heads alone counted calm messages after a warning, and took "yes, but first" for a yes.
+"""
+
 SURELY_NOT = 0.02
 """Below this by its pieces alone an assistant's message is not encoded: most are ordinary, and encoding takes long."""
 
@@ -49,7 +55,7 @@ class Trained:
             return NOTHING
         read = [self.user_features(window, before) for window in windows(text)]
         scores = [self._heads.scores(OF_USERS, seen) for seen in read]
-        highest = {name: max(one[name] for one in scores) for name in OF_USERS}
+        highest = {name: min(max(one[name] for one in scores), AT_MOST.get(name, 1.0)) for name in OF_USERS}
         kind = self._which("risk", "risk", read, scores) if highest["risk"] >= LIKELY else None
         family = self._which("family", "harmful", read, scores) if highest["harmful"] >= LIKELY else None
         return Seen(_told(highest), family, RiskKind(kind) if kind else None)

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from adjourn.core.reading import Flag
-from adjourn.signals import Detectors, local
+from adjourn.signals import Detectors, Lexical
 from adjourn.signals import Message as Said
 from adjourn.upstream.stand_ins import StandIns
 from adjourn.upstream.written import Completion, Form, Message
@@ -158,7 +158,7 @@ class Script:
 
     table: Mapping[str, Any]
     topics: Sequence[Topic]
-    eyes: Sequence[Detectors] = field(default_factory=lambda: (local(), Detectors([StandIns()])))
+    eyes: Sequence[Detectors] = field(default_factory=lambda: (Detectors([Lexical()]), Detectors([StandIns()])))
 
     def answer(self, heard: Heard) -> str:
         """Give the answer to a history."""
