@@ -149,7 +149,7 @@ def test_the_written_conversations_close_as_often_as_a_person_expects() -> None:
     result = json.loads(CliRunner().invoke(main, command).stdout)
     counts = {step["step"]: step["share"]["count"] for step in result["groups"][0]["steps"]}
     assert result["conversations"] == len(rows)
-    # In doubt a conversation goes on: more are held than a person expects, and none is warned, closed or shown a card more.
+    # In doubt a conversation goes on: more are held than a person expects, and no more warned, closed or shown a card.
     expected = {step: sum(row[step] for row in rows) for step in ("ended", "warned", "shown", "held")}
     assert counts["held"] >= expected["held"]
     assert all(0.8 * expected[step] <= counts[step] <= expected[step] for step in ("ended", "warned", "shown"))
