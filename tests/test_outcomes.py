@@ -150,9 +150,9 @@ def test_the_written_conversations_close_as_often_as_a_person_expects() -> None:
     counts = {step["step"]: step["share"]["count"] for step in result["groups"][0]["steps"]}
     assert result["conversations"] == len(rows)
     # In doubt a conversation goes on: more are held than a person expects, and no more warned, closed or shown a card.
-    expected = {step: sum(row[step] for row in rows) for step in ("ended", "warned", "shown", "held")}
+    expected = {step: sum(row.get(step, False) for row in rows) for step in ("ended", "shown", "held")}
     assert counts["held"] >= expected["held"]
-    assert all(0.8 * expected[step] <= counts[step] <= expected[step] for step in ("ended", "warned", "shown"))
+    assert all(0.8 * expected[step] <= counts[step] <= expected[step] for step in ("ended", "shown"))
 
 
 def test_the_command_says_how_often_how_sure_and_when(tmp_path: Path) -> None:

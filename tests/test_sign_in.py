@@ -109,6 +109,7 @@ def test_a_person_signs_in_and_out_with_scripts_and_without(
         expect(page).to_have_url(f"{server}/")
         held = {cookie.get("name"): cookie for cookie in context.cookies()}["adjourn_key"]
         assert (held.get("httpOnly"), held.get("sameSite"), held.get("value")) == (True, "Strict", key)
+        page.locator("#more").click()
         page.get_by_role("button", name="Sign out").click()
         expect(page).to_have_url(f"{server}/sign-in")
         page.goto(server)
@@ -123,6 +124,7 @@ def test_a_chat_is_seen_after_signing_in_again_and_by_no_other_browser(browser: 
         expect(page.locator("article.assistant .tools")).to_have_count(1)
         chat = page.url
         assert "/c/c_" in chat
+        page.locator("#more").click()
         page.get_by_role("button", name="Sign out").click()
         sign_in(page, server, key)
         page.goto(chat)
