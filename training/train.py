@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import numpy.typing as npt
 from joblib import Parallel, delayed
 from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.neural_network import MLPClassifier
@@ -82,8 +84,10 @@ def networks(dense: Array, truth: npt.NDArray[np.bool_], weights: Array) -> list
     made = []
     for beginning in range(BEGINNINGS):
         model = MLPClassifier((HIDDEN,), alpha=DECAY, max_iter=ITERATIONS, random_state=beginning)
-        model.n_iter_no_change = ITERATIONS  # it stops when it has run so often, and not before
-        model.fit(dense, truth, sample_weight=weights)
+        model.n_iter_no_change = ITERATIONS
+        with catch_warnings():  # it stops when it has run so often, and not before: that is what is wanted
+            simplefilter("ignore", ConvergenceWarning)
+            model.fit(dense, truth, sample_weight=weights)
         (first, second), (inner, outer) = model.coefs_, model.intercepts_
         made.append(Network.of(first, inner, second[:, 0], outer[0]))
     return made
