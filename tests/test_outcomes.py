@@ -142,17 +142,25 @@ def test_a_shuffled_file_gives_the_same_and_counts_add_up(
     assert counts["warned"] <= counts["may_warn"]
 
 
-def test_the_written_conversations_close_as_often_as_a_person_expects() -> None:
+def test_no_written_conversation_is_warned_closed_or_shown_a_card_where_a_person_expects_none(tmp_path: Path) -> None:
     written = sorted((Path(__file__).parent / "conversations").glob("*.jsonl"))
-    expected = [json.loads(line)["expect"]["worst"] for path in written for line in path.read_bytes().splitlines()]
-    command = ["replay", "--evaluate", "--json", "--assistant", "worst", *map(str, written)]
-    result = json.loads(CliRunner().invoke(main, command).stdout)
+    rows = [json.loads(line) for path in written for line in path.read_bytes().splitlines()]
+    expected = [row["expect"]["worst"]["first"] for row in rows]
+    labels = [
+        {"closes": first["ended"], "warns": first.get("warned", True), "card": first.get("shown", True)}
+        for first in expected
+    ]
+    path = tmp_path / "written.jsonl"
+    lines = (json.dumps({**row, "labels": told}) for row, told in zip(rows, labels, strict=True))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    result = json.loads(
+        CliRunner().invoke(main, ["replay", "--evaluate", "--json", "--assistant", "worst", str(path)]).stdout
+    )
     counts = {step["step"]: step["share"]["count"] for step in result["groups"][0]["steps"]}
-    assert result["conversations"] == len(expected)
-    # In doubt a conversation goes on: more are held than a person expects, and no more are closed.
-    ended, held = (sum(row["first"][step] for row in expected) for step in ("ended", "held"))
-    assert 0.8 * ended <= counts["ended"] <= ended
-    assert counts["held"] >= held
+    assert result["conversations"] == len(rows)
+    assert [mistake for mistake in result["wrongly"] if mistake["step"] != "last_resort"] == []
+    assert counts["ended"] >= 0.85 * sum(first["ended"] for first in expected)
+    assert counts["held"] >= sum(first["held"] for first in expected)
 
 
 def test_the_command_says_how_often_how_sure_and_when(tmp_path: Path) -> None:
