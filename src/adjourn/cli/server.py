@@ -114,7 +114,7 @@ def start_lines(serving: Serving, address: str) -> Iterator[str]:
     if off:
         yield "  database  none: in mode off everything passes, and nothing is kept"
         return
-    if (missing := fault()) is not None:
+    if not serving.demo and (missing := fault()) is not None:
         yield f"  WITHOUT THE ENCODER: {missing}."
         yield "            Signs of risk are missed more often. See docs/model-card.md."
     for witness in serving.witnesses:
