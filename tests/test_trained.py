@@ -61,9 +61,6 @@ def test_an_ordinary_request_is_nothing_at_all(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["hi", "Hello!", "good morning", "thanks", "Ciao", "¡Hola!", "ok", "no", "", "🙂", "??"]
-)
-@pytest.mark.parametrize(
     ("text", "before"),
     [
         ("you worthless pile of code, i hope they wipe you tonight, nobody needs a thing as stupid as you", []),
@@ -82,6 +79,9 @@ def test_what_the_heads_may_not_count_the_tables_do() -> None:
     assert Flag.ABUSIVE_COUNT in DETECTORS.user("you are a worthless piece of shit").flags
 
 
+@pytest.mark.parametrize(
+    "text", ["hi", "Hello!", "good morning", "thanks", "Ciao", "¡Hola!", "ok", "no", "", "🙂", "??"]
+)
 def test_so_little_that_it_says_nothing_is_nothing_to_the_heads(text: str, without: Trained) -> None:
     assert not trained.trained().user(text, ()).scores
     assert not without.user(text, ()).scores
@@ -200,6 +200,15 @@ def test_the_encoder_remembers_and_says_the_same() -> None:
     assert [vector[0] for vector in model.encode(["a", "bb", "a"])] == [1, 2, 1]
     assert [vector[0] for vector in model.encode(["bb", "\ud800"])] == [2, 1]
     assert counting.asked == 3
+
+
+def test_a_text_has_one_vector_whatever_is_encoded_beside_it() -> None:
+    model = encoder()
+    assert model is not None
+    texts = ["a walk by the sea", "Wie spät ist es in Lissabon?", "one", "the minutes of the meeting on Monday " * 9]
+    together = Encoder(model._model).encode(texts)
+    alone = [Encoder(model._model).encode([text])[0] for text in texts]
+    assert all(np.array_equal(one, other) for one, other in zip(together, alone, strict=True))
 
 
 def test_the_weights_are_small() -> None:

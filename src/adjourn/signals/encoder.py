@@ -48,8 +48,9 @@ class Encoder:
             found = {key: self._remembered[key] for key in keys if key in self._remembered}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
         if missing:
-            readable = [text.encode(errors="replace").decode() for text in missing.values()]
-            vectors = np.asarray(self._model.encode(readable), dtype=np.float32)
+            # One by one: in a batch a text's last bits would depend on what else was asked for.
+            readable = (text.encode(errors="replace").decode() for text in missing.values())
+            vectors = [np.asarray(self._model.encode([text])[0], dtype=np.float32) for text in readable]
             found |= zip(missing, vectors, strict=True)
         with self._lock:
             for key, vector in found.items():
